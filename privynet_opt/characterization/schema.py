@@ -1,0 +1,62 @@
+"""The characterization table's columns and units, in one place; no dependency beyond Python.
+
+A table is a CSV file with one measurement per row and a JSON sidecar of the same stem, which
+holds the cuts' profiles, the provenance of data, weights and recipes, and the CSV's sha256.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SCHEMA_VERSION = 1
+
+FIDELITIES = ("screen", "amortised", "standard", "full")
+"""From the cheapest to the dearest; all but ``screen`` train an attacker."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table.
+
+    Attributes:
+        dtype: ``"str"``, ``"int"`` or ``"float"``.
+        meaning: What it holds, with its unit and the direction that matters.
+        may_be_empty: Whether rows of some fidelity leave it empty.
+    """
+
+    dtype: str
+    meaning: str
+    may_be_empty: bool = False
+
+
+COLUMNS = {
+    "cut_layer": Column("str", "name of the cut"),
+    "kept_filters": Column("int", "output channels kept"),
+    "selection_strategy": Column("str", "how the kept filters were chosen"),
+    "selection_seed": Column("int", "seed of that choice; 0 where nothing is drawn"),
+    "fidelity": Column("str", "recipe of the measurement: " + ", ".join(FIDELITIES)),
+    "training_seed": Column("int", "seed of decoder and cloud network; 0 where none is trained"),
+    "accuracy": Column("float", "fraction of scored images classified correctly, higher is better"),
+    "psnr_db": Column(
+        "float",
+        "privacy loss: mean per-image PSNR in dB of the strongest attacker run, "
+        "higher is less private",
+    ),
+    "ssim": Column("float", "mean SSIM of the same reconstruction, higher is less private"),
+    "attacker": Column("str", "the attacker that won: ridge, decoder, amortised"),
+    "ridge_psnr_db": Column("float", "the closed-form attacker alone, dB"),
+    "decoder_psnr_db": Column("float", "the trained decoder alone, dB", may_be_empty=True),
+    "decoder_epochs": Column("int", "epochs the decoder trained; 0 where none is trained"),
+    "cloud_epochs": Column("int", "epochs the cloud network trained; 0 where none is trained"),
+    "seconds": Column("float", "wall time of this measurement"),
+}
+
+KEY = (
+    "cut_layer",
+    "kept_filters",
+    "selection_strategy",
+    "selection_seed",
+    "fidelity",
+    "training_seed",
+)
+"""Columns that identify a measurement; no two rows share them."""
