@@ -1,0 +1,226 @@
+"""Build the two halves of a cut network: the local network without its unkept filters, the tail.
+
+The kept channels are pushed backwards from the cut: an operation that treats each channel alone
+passes them on, an operation that produces channels (convolution, linear layer) is sliced to the
+kept ones, and where the whole tensor is needed elsewhere, or the operation mixes channels, the
+kept ones are selected after it. What nothing needs any more is gone.
+"""
+
+from __future__ import annotations
+
+import copy
+import operator
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, fx, nn
+
+from privynet_opt.errors import NetworkError, TopologyError
+from privynet_opt.networks.backbone import Backbone
+from privynet_opt.networks.cuts import ADDITIONS, POOLING_MODULES, Cut, is_elementwise, module_of
+
+
+def build_head(backbone: Backbone, cut: Cut) -> fx.GraphModule:
+    """Return the network up to the cut, all channels kept.
+
+    Args:
+        backbone: The pre-trained network.
+        cut: One of its cuts.
+
+    Returns:
+        A module mapping normalised images ``(n, 3, h, w)`` to ``(n, channels, height, width)``;
+        it shares parameters with the backbone.
+
+    Raises:
+        NetworkError: If the weights file lacks a parameter of the head.
+    """
+    end = _node(backbone.graph.graph, cut)
+    needed = _ancestors(end)
+    graph = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    for node in backbone.graph.graph.nodes:
+        if node in needed:
+            copies[node] = graph.node_copy(node, lambda n: copies[n])
+    graph.output(copies[end])
+    head = fx.GraphModule(backbone.graph, graph)
+    lacking = sorted(set(head.state_dict()) & backbone.missing)
+    if lacking:
+        raise NetworkError(
+            f"`weights` must hold every layer up to the cut {cut.name}, but {backbone.weights} "
+            f"lacks {lacking[0]!r}. Give a complete file or choose an earlier cut."
+        )
+    return head.eval()
+
+
+def build_tail(backbone: Backbone, cut: Cut) -> fx.GraphModule:
+    """Return the network after the cut.
+
+    Args:
+        backbone: The pre-trained network.
+        cut: One of its cuts.
+
+    Returns:
+        A module mapping the cut's tensor ``(n, channels, height, width)`` to the network's
+        output; it shares parameters with the backbone.
+    """
+    start = _node(backbone.graph.graph, cut)
+    before = _ancestors(start)
+    graph = fx.Graph()
+    copies = {start: graph.placeholder("features")}
+
+    def copied(node: fx.Node) -> fx.Node:
+        if node not in copies:  # a parameter read before the cut and used after it
+            copies[node] = graph.node_copy(node, copied)
+        return copies[node]
+
+    for node in backbone.graph.graph.nodes:
+        if node.op == "output":
+            graph.output(copied(node.args[0]))
+        elif node not in before and node.op != "get_attr":
+            copies[node] = graph.node_copy(node, copied)
+    return fx.GraphModule(backbone.graph, graph).eval()
+
+
+def build_local_network(backbone: Backbone, cut: Cut, kept: Sequence[int]) -> fx.GraphModule:
+    """Return the local network: the head of the cut with only the kept channels computed.
+
+    Args:
+        backbone: The pre-trained network.
+        cut: One of its cuts.
+        kept: Distinct channel indices of the cut, in the order the features shall have.
+
+    Returns:
+        A module mapping normalised images ``(n, 3, h, w)`` to ``(n, len(kept), height, width)``,
+        with copies of the sliced layers; the backbone is left as it was.
+
+    Raises:
+        TopologyError: If an index is out of range or repeated, or none is given.
+    """
+    _check_kept(cut, kept)
+    head = build_head(backbone, cut)
+    if list(kept) == list(range(cut.channels)):
+        return head
+    (output,) = (node for node in head.graph.nodes if node.op == "output")
+    keeper = _ChannelKeeper(head, torch.as_tensor(list(kept), dtype=torch.long))
+    output.args = (keeper.keep(output.args[0], axis=1),)
+    head.graph.eliminate_dead_code()
+    head.delete_all_unused_submodules()
+    head.recompile()
+    return head
+
+
+class _ChannelKeeper:
+    """Push a choice of channels from a node back to where the channels are produced."""
+
+    def __init__(self, head: fx.GraphModule, kept: Tensor) -> None:
+        self.head = head
+        self.kept = kept
+        head.register_buffer("kept_channels", kept)
+
+    def keep(self, node: fx.Node, axis: int) -> fx.Node:
+        """Return a node that computes only the kept channels along `axis` of `node`."""
+        if len(node.users) > 1 or not self._push(node, axis):
+            return self._select(node, axis)
+        return node
+
+    def _push(self, node: fx.Node, axis: int) -> bool:
+        module = module_of(self.head, node)
+        if isinstance(module, nn.Conv2d) and axis == 1:
+            return self._push_convolution(node, module)
+        if isinstance(module, nn.Linear) and axis == node.meta["tensor_meta"].shape.__len__() - 1:
+            self._replace(node, _sliced(module, self.kept, out_features=len(self.kept)))
+            return True
+        if isinstance(module, nn.BatchNorm2d):
+            self._replace(node, _sliced(module, self.kept, num_features=len(self.kept)))
+            return self._push_input(node, 0, axis)
+        if is_elementwise(self.head, node) or isinstance(module, POOLING_MODULES):
+            return self._push_input(node, 0, axis)
+        if node.op == "call_function" and node.target in ADDITIONS:
+            return self._push_input(node, 0, axis) and self._push_input(node, 1, axis)
+        if node.target is operator.mul:
+            return self._push_scale(node, axis)
+        if node.target is torch.permute:
+            return self._push_input(node, 0, list(node.args[1])[axis])
+        return False
+
+    def _push_input(self, node: fx.Node, position: int, axis: int) -> bool:
+        arguments = list(node.args)
+        arguments[position] = self.keep(arguments[position], axis)
+        node.args = tuple(arguments)
+        return True
+
+    def _push_convolution(self, node: fx.Node, module: nn.Conv2d) -> bool:
+        count = len(self.kept)
+        if module.groups == 1:
+            self._replace(node, _sliced(module, self.kept, out_channels=count))
+            return True
+        if module.groups == module.in_channels == module.out_channels:
+            channels = {"in_channels": count, "out_channels": count, "groups": count}
+            self._replace(node, _sliced(module, self.kept, **channels))
+            return self._push_input(node, 0, 1)
+        return False
+
+    def _push_scale(self, node: fx.Node, axis: int) -> bool:
+        scales = [i for i, a in enumerate(node.args) if getattr(a, "op", "") == "get_attr"]
+        if len(scales) != 1:
+            return False
+        scale = node.args[scales[0]]
+        value = operator.attrgetter(str(scale.target))(self.head)
+        dimension = axis - node.meta["tensor_meta"].shape.__len__() + value.dim()
+        if dimension < 0 or value.shape[dimension] == 1:
+            return False
+        name = str(scale.target).replace(".", "_") + "_kept"
+        self.head.register_buffer(name, value.index_select(dimension, self.kept).clone())
+        with self.head.graph.inserting_before(node):
+            node.replace_input_with(scale, self.head.graph.get_attr(name))
+        return self._push_input(node, 1 - scales[0], axis)
+
+    def _select(self, node: fx.Node, axis: int) -> fx.Node:
+        with self.head.graph.inserting_after(node):
+            index = self.head.graph.get_attr("kept_channels")
+        with self.head.graph.inserting_after(index):
+            selected = self.head.graph.call_function(torch.index_select, (node, axis, index))
+        selected.meta["tensor_meta"] = node.meta["tensor_meta"]
+        return selected
+
+    def _replace(self, node: fx.Node, module: nn.Module) -> None:
+        name = str(node.target).replace(".", "_") + "_kept"
+        self.head.add_submodule(name, module)
+        node.target = name
+
+
+def _sliced(module: nn.Module, kept: Tensor, **counts: int) -> nn.Module:
+    sliced = copy.deepcopy(module)
+    for name, parameter in module.named_parameters():
+        setattr(sliced, name, nn.Parameter(parameter[kept].clone(), requires_grad=False))
+    for name, buffer in module.named_buffers():
+        if buffer.dim():
+            sliced.register_buffer(name, buffer[kept].clone())
+    for name, count in counts.items():
+        setattr(sliced, name, count)
+    return sliced
+
+
+def _check_kept(cut: Cut, kept: Sequence[int]) -> None:
+    outside = [index for index in kept if not 0 <= index < cut.channels]
+    if not kept or outside or len(set(kept)) != len(kept):
+        fault = f"{outside[0]}" if outside else ("a repeated one" if kept else "none")
+        raise TopologyError(
+            f"`kept` must be distinct channels of {cut.name} (0 to {cut.channels - 1}), but got "
+            f"{fault}. Choose at most {cut.channels} channels by index."
+        )
+
+
+def _node(graph: fx.Graph, cut: Cut) -> fx.Node:
+    return next(node for node in graph.nodes if node.name == cut.node)
+
+
+def _ancestors(end: fx.Node) -> set[fx.Node]:
+    found = {end}
+    pending = [end]
+    while pending:
+        for source in pending.pop().all_input_nodes:
+            if source not in found:
+                found.add(source)
+                pending.append(source)
+    return found
