@@ -1,0 +1,41 @@
+"""Selection strategies: which output channels of a cut are kept. One module each, numpy only."""
+
+from __future__ import annotations
+
+from privynet_opt.errors import TopologyError
+from privynet_opt.selection import lda, magnitude, privacy, privynet, random
+from privynet_opt.selection.statistics import ChannelStatistics
+from privynet_opt.topology import LocalTopology
+
+__all__ = ["ChannelStatistics", "kept_channels"]
+
+_CHOOSE = {
+    "random": random.choose,
+    "lda": lda.choose,
+    "privacy": privacy.choose,
+    "privynet": privynet.choose,
+    "magnitude": magnitude.choose,
+}
+
+
+def kept_channels(topology: LocalTopology, statistics: ChannelStatistics) -> tuple[int, ...]:
+    """Return which channels a topology keeps.
+
+    Args:
+        topology: The topology.
+        statistics: Of its cut.
+
+    Returns:
+        Distinct channel indices in ascending order.
+
+    Raises:
+        TopologyError: If more filters are kept than the cut has.
+    """
+    if topology.kept_filters > statistics.channels:
+        raise TopologyError(
+            f"`kept_filters` must be at most the {statistics.channels} channels of "
+            f"{topology.cut_layer}, but got kept_filters={topology.kept_filters}. Keep fewer."
+        )
+    choose = _CHOOSE[topology.selection_strategy]
+    chosen = choose(statistics, topology.kept_filters, topology.selection_seed)
+    return tuple(sorted(int(channel) for channel in chosen))

@@ -1,0 +1,62 @@
+"""How close a reconstruction is: PSNR and SSIM of images with pixels in [0, 1]."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+SSIM_WINDOW = 11
+SSIM_SIGMA = 1.5
+SSIM_C1 = 0.01**2
+SSIM_C2 = 0.03**2
+"""Window and constants of Wang et al., "Image quality assessment", IEEE TIP 2004, section III-B."""
+
+PSNR_FLOOR_MSE = 1e-10
+"""Keeps the PSNR of a perfect reconstruction finite (100 dB)."""
+
+
+def psnr_db(images: Tensor, reconstructions: Tensor) -> Tensor:
+    """Return the PSNR of each image.
+
+    Args:
+        images: Shape ``(n, c, h, w)``, pixels in [0, 1].
+        reconstructions: The same shape; clamped to [0, 1].
+
+    Returns:
+        Shape ``(n,)``, in dB, ``-10 log10`` of the mean squared error over pixels and colours.
+        Higher is less private.
+    """
+    errors = (images - reconstructions.clamp(0, 1)).square().flatten(1).mean(1)
+    return -10 * errors.clamp_min(PSNR_FLOOR_MSE).log10()
+
+
+def ssim(images: Tensor, reconstructions: Tensor) -> Tensor:
+    """Return the structural similarity of each image, averaged over pixels and colours.
+
+    Args:
+        images: Shape ``(n, c, h, w)``, pixels in [0, 1].
+        reconstructions: The same shape; clamped to [0, 1].
+
+    Returns:
+        Shape ``(n,)``, at most 1. The Gaussian window shrinks to the image if that is smaller.
+        Higher is less private.
+    """
+    side = min(SSIM_WINDOW, *images.shape[-2:])
+    side -= 1 - side % 2
+    offsets = torch.arange(side, dtype=images.dtype, device=images.device) - side // 2
+    window = torch.exp(-offsets.square() / (2 * SSIM_SIGMA**2))
+    window = window / window.sum()
+
+    def blur(x: Tensor) -> Tensor:
+        x = x.flatten(0, 1)[:, None]
+        x = functional.conv2d(functional.conv2d(x, window.view(1, 1, 1, -1)), window.view(1, 1, -1, 1))
+        return x.view(*images.shape[:2], *x.shape[-2:])
+
+    a, b = images, reconstructions.clamp(0, 1)
+    mean_a, mean_b = blur(a), blur(b)
+    var_a, var_b = blur(a * a) - mean_a**2, blur(b * b) - mean_b**2
+    covariance = blur(a * b) - mean_a * mean_b
+    similarity = (2 * mean_a * mean_b + SSIM_C1) * (2 * covariance + SSIM_C2)
+    similarity /= (mean_a**2 + mean_b**2 + SSIM_C1) * (var_a + var_b + SSIM_C2)
+    return similarity.flatten(1).mean(1)

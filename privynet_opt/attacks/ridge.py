@@ -1,0 +1,137 @@
+"""The closed-form attacker: a linear decoder for any subset of a cut's channels.
+
+Each cell of the feature grid covers ``s × s`` pixels. The decoder predicts them, as a difference
+to the mean image, from the 3×3 neighbourhood of cells around it. All subsets of a cut share one
+Gram matrix over all channels: a subset's decoder is the solution of a sub-block of it, so scoring
+one costs a solve and a convolution. It is the linear minimum-mean-square-error attack for this
+neighbourhood; a trained decoder below it is undertrained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+NEIGHBOURHOOD = 3
+"""Side of the window of cells that predicts one cell's pixels."""
+
+CELLS = NEIGHBOURHOOD**2
+
+RIDGE = 2e-3
+"""Penalty on standardised features, relative to the number of samples."""
+
+
+@dataclass(frozen=True)
+class LinearDecoder:
+    """A convolution from features to the pixels their cells cover.
+
+    Attributes:
+        weight: Shape ``(3 s², k, 3, 3)``.
+        bias: Shape ``(3 s²,)``.
+        mean_image: Shape ``(3, size, size)``.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    mean_image: Tensor
+
+    def reconstruct(self, features: Tensor) -> Tensor:
+        """Return the images the decoder recovers.
+
+        Args:
+            features: Standardised, shape ``(n, k, h, w)``.
+
+        Returns:
+            Shape ``(n, 3, size, size)``, not clamped.
+        """
+        cells = functional.conv2d(features, self.weight, self.bias, padding=NEIGHBOURHOOD // 2)
+        stride = self.mean_image.shape[-1] // features.shape[-1]
+        return functional.pixel_shuffle(cells, stride) + self.mean_image
+
+
+@dataclass(frozen=True)
+class RidgeAttacker:
+    """Everything needed to attack any subset of one cut's channels.
+
+    Attributes:
+        gram: Mean outer product of neighbourhoods, shape ``(9 C + 1, 9 C + 1)``; channel-major,
+            the last row and column belong to the constant 1.
+        cross: Mean product of neighbourhoods and pixels, shape ``(9 C + 1, 3 s²)``.
+        pixel_power: Mean square of each of the ``3 s²`` pixel coordinates around the mean image.
+        mean_image: Shape ``(3, size, size)``.
+    """
+
+    gram: Tensor
+    cross: Tensor
+    pixel_power: Tensor
+    mean_image: Tensor
+
+    @classmethod
+    def fit(cls, batches: Iterable[tuple[Tensor, Tensor]], mean_image: Tensor) -> RidgeAttacker:
+        """Accumulate the Gram matrix; memory does not grow with the number of images.
+
+        Args:
+            batches: Pairs of standardised features ``(n, C, h, w)`` and images
+                ``(n, 3, size, size)`` in [0, 1].
+            mean_image: Mean of the attacker's images, shape ``(3, size, size)``.
+
+        Returns:
+            The attacker.
+        """
+        gram = cross = power = torch.zeros(())
+        samples = 0
+        for features, images in batches:
+            stride = images.shape[-1] // features.shape[-1]
+            patches = functional.unfold(features.float(), NEIGHBOURHOOD, padding=NEIGHBOURHOOD // 2)
+            patches = patches.movedim(1, 2).flatten(0, 1)
+            patches = functional.pad(patches, (0, 1), value=1.0)
+            pixels = functional.pixel_unshuffle(images - mean_image, stride)
+            pixels = pixels.movedim(1, 3).flatten(0, 2)
+            gram = gram + patches.T @ patches
+            cross = cross + patches.T @ pixels
+            power = power + pixels.square().sum(0)
+            samples += len(patches)
+        return cls(gram / samples, cross / samples, power / samples, mean_image)
+
+    def decoder(self, kept: Sequence[int]) -> LinearDecoder:
+        """Solve for the decoder of a subset.
+
+        Args:
+            kept: Channel indices of the cut.
+
+        Returns:
+            The decoder for features of those channels, in that order.
+        """
+        solution = self._solve(kept)
+        weight = solution[:-1].T.reshape(-1, len(kept), NEIGHBOURHOOD, NEIGHBOURHOOD)
+        return LinearDecoder(weight.contiguous(), solution[-1].contiguous(), self.mean_image)
+
+    def channel_exposure(self) -> Tensor:
+        """Return how much of the image each channel alone gives away.
+
+        Returns:
+            Shape ``(C,)``: share of the pixels' variance that the linear decoder of that single
+            channel explains on the attacker's images; higher is leakier.
+        """
+        channels = (len(self.gram) - 1) // CELLS
+        explained = torch.stack(
+            [(self._solve([c]) * self.cross[self._rows([c])]).sum() for c in range(channels)]
+        )
+        return explained / self.pixel_power.sum()
+
+    def _rows(self, kept: Sequence[int]) -> Tensor:
+        device = self.gram.device
+        first = torch.as_tensor(kept, device=device)[:, None] * CELLS
+        cells = (first + torch.arange(CELLS, device=device)).flatten()
+        return torch.cat([cells, torch.tensor([len(self.gram) - 1], device=device)])
+
+    def _solve(self, kept: Sequence[int]) -> Tensor:
+        rows = self._rows(kept)
+        block = self.gram[rows][:, rows].clone()
+        block.diagonal()[:-1] += RIDGE
+        block.diagonal()[-1] += 1e-6
+        return torch.cholesky_solve(self.cross[rows], torch.linalg.cholesky(block))

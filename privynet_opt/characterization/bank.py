@@ -1,0 +1,183 @@
+"""All that measuring the topologies of one cut shares: features, Gram matrices, statistics.
+
+The features of a cut are computed once, for every channel; a topology is a choice of columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from privynet_opt.attacks.linear_classifier import LinearClassifier, pool_features
+from privynet_opt.attacks.ridge import RidgeAttacker
+from privynet_opt.characterization.recipes import SCREEN_CELLS, SCREEN_MIN_IMAGES
+from privynet_opt.datasets.image_set import ImageSet, Splits
+from privynet_opt.networks.backbone import Backbone
+from privynet_opt.networks.cuts import Cut
+from privynet_opt.networks.local import build_head
+from privynet_opt.networks.magnitude import filter_magnitudes
+from privynet_opt.selection import ChannelStatistics
+
+BATCH = 128
+"""Images per forward pass of the local network."""
+
+
+@dataclass(frozen=True)
+class CutBank:
+    """One cut, ready to measure any subset of its channels.
+
+    Attributes:
+        cut: The cut.
+        head: The network up to it, all channels.
+        mean: Per-channel mean over the attacker's images, shape ``(1, C, 1, 1)``.
+        std: Per-channel standard deviation, same shape.
+        ridge: Closed-form attacker of every subset.
+        classifier: Closed-form cloud network of every subset.
+        statistics: What the selection strategies need.
+        score_features: Standardised float16 features of the scored images, ``(n, C, h, w)``.
+        score_images: The scored images in [0, 1], float32.
+        score_labels: Their labels.
+        score_pooled: `pool_features` of the scored images.
+    """
+
+    cut: Cut
+    head: nn.Module
+    mean: Tensor
+    std: Tensor
+    ridge: RidgeAttacker
+    classifier: LinearClassifier
+    statistics: ChannelStatistics
+    score_features: Tensor
+    score_images: Tensor
+    score_labels: Tensor
+    score_pooled: Tensor
+
+    def features(self, backbone: Backbone, images: ImageSet) -> Tensor:
+        """Compute the standardised features of every channel.
+
+        Args:
+            backbone: The network the bank was built from.
+            images: Any images.
+
+        Returns:
+            float16, shape ``(n, C, h, w)``.
+        """
+        batches = _raw(self.head, backbone, images, self.mean.device)
+        return torch.cat([((f - self.mean) / self.std).half() for f in batches])
+
+
+@torch.no_grad()
+def build_bank(backbone: Backbone, cut: Cut, splits: Splits, device: torch.device) -> CutBank:
+    """Compute what the measurements of a cut share.
+
+    Args:
+        backbone: The pre-trained network.
+        cut: The cut.
+        splits: The three image sets.
+        device: Where to compute.
+
+    Returns:
+        The bank; memory grows with the scored images only.
+    """
+    head = build_head(backbone, cut).to(device)
+    n_gram = max(SCREEN_MIN_IMAGES, SCREEN_CELLS // (cut.height * cut.width))
+    gram_images = splits.attacker.take(torch.arange(min(n_gram, len(splits.attacker))))
+    mean, std = _channel_moments(_raw(head, backbone, gram_images, device))
+
+    def standardised(images: ImageSet) -> Iterator[Tensor]:
+        return ((f - mean) / std for f in _raw(head, backbone, images, device))
+
+    pixels = gram_images.images.to(device).float() / 255
+    pairs = zip(standardised(gram_images), pixels.split(BATCH), strict=True)
+    ridge = RidgeAttacker.fit(pairs, pixels.mean(0))
+    n_classes = len(splits.cloud.class_names)
+    scatter = ClassScatter(n_classes)
+    pooled = []
+    labels = splits.cloud.labels.to(device)
+    for features, batch in zip(standardised(splits.cloud), labels.split(BATCH), strict=True):
+        pooled.append(pool_features(features))
+        scatter.add(features, batch)
+    score = torch.cat([f.half() for f in standardised(splits.score)])
+    return CutBank(
+        cut=cut,
+        head=head,
+        mean=mean,
+        std=std,
+        ridge=ridge,
+        classifier=LinearClassifier.fit(pooled, labels, n_classes),
+        statistics=ChannelStatistics(
+            discriminability=scatter.fisher_ratio().cpu().numpy(),
+            exposure=ridge.channel_exposure().double().cpu().numpy(),
+            magnitude=filter_magnitudes(backbone, cut),
+        ),
+        score_features=score,
+        score_images=splits.score.images.to(device).float() / 255,
+        score_labels=splits.score.labels.to(device),
+        score_pooled=torch.cat([pool_features(f.float()) for f in score.split(BATCH)]),
+    )
+
+
+class ClassScatter:
+    """Stream the between-class and within-class scatter of every channel's map.
+
+    Args:
+        n_classes: Number of classes.
+    """
+
+    def __init__(self, n_classes: int) -> None:
+        self.n_classes = n_classes
+        self.counts: Tensor | float = 0.0
+        self.sums: Tensor | float = 0.0
+        self.squares: Tensor | float = 0.0
+
+    def add(self, features: Tensor, labels: Tensor) -> None:
+        """Take a batch of features into account.
+
+        Args:
+            features: Shape ``(n, C, h, w)``.
+            labels: Shape ``(n,)``.
+        """
+        members = functional.one_hot(labels, self.n_classes).double()
+        maps = features.flatten(2).double()
+        self.counts = self.counts + members.sum(0)
+        self.sums = self.sums + torch.einsum("nk,ncm->kcm", members, maps)
+        self.squares = self.squares + maps.square().sum((0, 2))
+
+    def fisher_ratio(self) -> Tensor:
+        """Return between-class over within-class scatter, traces over the cells of a map.
+
+        Returns:
+            Shape ``(C,)``.
+        """
+        assert isinstance(self.counts, Tensor) and isinstance(self.sums, Tensor)
+        weight = self.counts.clamp_min(1).view(-1, 1, 1)
+        grand = self.sums.sum(0) ** 2 / self.counts.sum()
+        explained = (self.sums**2 / weight).sum(0)
+        between = (explained - grand).sum(1)
+        within = self.squares - explained.sum(1)
+        return between / within.clamp_min(1e-12)
+
+
+def _raw(
+    head: nn.Module, backbone: Backbone, images: ImageSet, device: torch.device
+) -> Iterator[Tensor]:
+    with torch.no_grad():
+        for batch in images.images.split(BATCH):
+            yield head(backbone.normalise(batch.to(device)))
+
+
+def _channel_moments(batches: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
+    total = squares = torch.zeros((), dtype=torch.float64)
+    count = 0
+    for features in batches:
+        wide = features.double()
+        total = total + wide.sum((0, 2, 3))
+        squares = squares + wide.square().sum((0, 2, 3))
+        count += features.numel() // features.shape[1]
+    mean = total / count
+    std = (squares / count - mean**2).clamp_min(0).sqrt().clamp_min(1e-5)
+    return mean.float().view(1, -1, 1, 1), std.float().view(1, -1, 1, 1)

@@ -1,0 +1,266 @@
+"""Build the characterization table of a study: plan, measure, assemble."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import torch
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from tqdm import tqdm
+
+from privynet_opt.characterization.bank import build_bank
+from privynet_opt.characterization.design import kept_grid, screen_topologies, trained_topologies
+from privynet_opt.characterization.measure import measure_screen, measure_trained
+from privynet_opt.characterization.provenance import identity, sidecar
+from privynet_opt.characterization.results import MeasurementFolder, write_table
+from privynet_opt.datasets.image_set import Splits, split
+from privynet_opt.datasets.load import load_images
+from privynet_opt.errors import PrivyNetOptError
+from privynet_opt.networks.backbone import load_backbone
+from privynet_opt.networks.cuts import Cut, choose_cuts, find_cuts
+from privynet_opt.networks.profile import profile_cut
+from privynet_opt.study_spec import StudySpec
+from privynet_opt.topology import LocalTopology
+
+SPLIT_SEED = 0
+"""Seed that divides the images; fixed, so that every run of a study measures on the same ones."""
+
+TRAINING_SEED = 1
+"""Seed of the networks trained for a measurement."""
+
+RESTARTS = 3
+"""How often the run goes on after a worker process was killed."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be measured at one cut, as plain data that a worker process can be sent.
+
+    Attributes:
+        network: Name of the network.
+        weights: Its weights, as `load_backbone` takes them.
+        cut: The cut.
+        splits: The three image sets.
+        wanted: Topologies and the fidelities they are measured at.
+        output: The run's output folder.
+        device: Where to measure.
+        threads: CPU threads of this job.
+    """
+
+    network: str
+    weights: str
+    cut: Cut
+    splits: Splits
+    wanted: tuple[tuple[LocalTopology, str], ...]
+    output: Path
+    device: str
+    threads: int
+
+    def missing(self) -> list[tuple[LocalTopology, str]]:
+        """Return what has no finished measurement yet."""
+        folder = MeasurementFolder(self.output)
+        return [pair for pair in self.wanted if not folder.has(measurement_key(*pair))]
+
+
+def measurement_key(topology: LocalTopology, fidelity: str) -> dict[str, Any]:
+    """Return the columns that identify a measurement.
+
+    Args:
+        topology: What is measured.
+        fidelity: How.
+
+    Returns:
+        The columns of `schema.KEY`.
+    """
+    return {
+        **topology.__dict__,
+        "fidelity": fidelity,
+        "training_seed": 0 if fidelity == "screen" else TRAINING_SEED,
+    }
+
+
+def characterize(
+    spec: StudySpec,
+    data: Path | None,
+    weights: str | None,
+    output: Path,
+    device: str = "cpu",
+    fidelities: Sequence[str] = ("screen", "standard"),
+    workers: int = 1,
+    n_trained: int | None = None,
+    notes: dict[str, str] | None = None,
+) -> Path:
+    """Measure a study's topologies and write its characterization table.
+
+    Finished measurements in `output` are kept and not repeated; the table is written from all of
+    them, also when the run is interrupted.
+
+    Args:
+        spec: The study.
+        data: Where the images are; None only for data the package can make itself.
+        weights: Weights file or name; None takes the study's.
+        output: Folder for the measurements, the table, its sidecar and the study file.
+        device: ``"cpu"`` or ``"cuda"``.
+        fidelities: What is measured: ``"screen"`` measures the whole space in closed form,
+            ``"standard"`` and ``"full"`` train networks for a spread of topologies.
+        workers: Processes; each measures another cut.
+        n_trained: Topologies that are trained; None takes the study's number.
+        notes: Where the ``"data"`` and the ``"weights"`` come from, for the provenance.
+
+    Returns:
+        Path of the table.
+
+    Raises:
+        PrivyNetOptError: If network, weights, data or output folder are not usable.
+    """
+    chosen_weights = weights or spec.network.weights
+    backbone = load_backbone(spec.network.name, chosen_weights)
+    cuts = choose_cuts(
+        find_cuts(backbone.graph, spec.data.image_size), spec.search_space.cut_layers
+    )
+    splits = _load_splits(spec, data)
+    folder = MeasurementFolder(output)
+    folder.claim(identity(backbone, splits, spec.data.image_size))
+    wanted = plan(spec, cuts, fidelities, n_trained)
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    jobs = [
+        Job(
+            spec.network.name, chosen_weights, cut, splits, wanted[cut.name], output, device, threads
+        )
+        for cut in [*cuts[::3], *cuts[1::3], *cuts[2::3]]  # an early look covers all depths
+    ]
+    profiles = [profile_cut(backbone, cut, spec.data.image_size) for cut in cuts]
+    described = sidecar(
+        backbone,
+        Path(chosen_weights) if Path(chosen_weights).is_file() else None,
+        splits,
+        profiles,
+        {"name": spec.data.name, "image_size": spec.data.image_size},
+        notes or {},
+        torch.device(device),
+    )
+    table = output / "characterization.csv"
+    try:
+        with _progress(folder, sum(len(job.wanted) for job in jobs)):
+            _run(jobs, workers)
+    finally:
+        rows = folder.rows()
+        if rows:
+            write_table(table, rows, [cut.name for cut in cuts], described)
+            shutil.copyfile(spec.directory / "study.toml", output / "study.toml")
+    return table
+
+
+def plan(
+    spec: StudySpec, cuts: Sequence[Cut], fidelities: Sequence[str], n_trained: int | None
+) -> dict[str, tuple[tuple[LocalTopology, str], ...]]:
+    """Choose what is measured at each cut.
+
+    Args:
+        spec: The study.
+        cuts: Its cuts.
+        fidelities: What is measured.
+        n_trained: Topologies that are trained; None takes the study's number.
+
+    Returns:
+        Topology and fidelity pairs by cut layer; every trained topology is screened as well.
+    """
+    space, settings = spec.search_space, spec.characterization
+    grids = {cut.name: kept_grid(space.kept_filters, cut.channels) for cut in cuts}
+    trained = trained_topologies(
+        grids,
+        space.selection_strategies,
+        settings.trained_topologies if n_trained is None else n_trained,
+        settings.repeated_seeds,
+    )
+    wanted: dict[str, tuple[tuple[LocalTopology, str], ...]] = {}
+    for cut, grid in grids.items():
+        mine = [t for t in trained if t.cut_layer == cut]
+        screened = screen_topologies(
+            cut, grid, space.selection_strategies, settings.repeated_seeds
+        )
+        pairs = [(t, "screen") for t in dict.fromkeys([*screened, *mine])]
+        pairs += [(t, fidelity) for fidelity in fidelities if fidelity != "screen" for t in mine]
+        wanted[cut] = tuple(pairs)
+    return wanted
+
+
+def run_job(job: Job) -> None:
+    """Measure what is missing at one cut; each measurement is stored as soon as it is done.
+
+    Args:
+        job: The cut and what is wanted of it.
+    """
+    missing = job.missing()
+    if not missing:
+        return
+    torch.set_num_threads(job.threads)
+    device = torch.device(job.device)
+    folder = MeasurementFolder(job.output)
+    backbone = load_backbone(job.network, job.weights)
+    bank = build_bank(backbone, job.cut, job.splits, device)
+    for topology, _ in (pair for pair in missing if pair[1] == "screen"):
+        folder.add(measure_screen(bank, topology))
+    trained = [pair for pair in missing if pair[1] != "screen"]
+    if trained:
+        attacker, cloud = (
+            (bank.features(backbone, images), images)
+            for images in (job.splits.attacker, job.splits.cloud)
+        )
+        for topology, fidelity in trained:
+            row = measure_trained(bank, topology, fidelity, TRAINING_SEED, attacker, cloud)
+            folder.add(row)
+
+
+def _load_splits(spec: StudySpec, data: Path | None) -> Splits:
+    train, test = load_images(spec.data.name, data, spec.data.image_size)
+    settings = spec.characterization
+    return split(
+        train, test, settings.n_cloud, settings.n_attacker, settings.n_score, SPLIT_SEED
+    )
+
+
+def _run(jobs: Sequence[Job], workers: int) -> None:
+    for attempt in range(RESTARTS + 1):
+        pending = [job for job in jobs if job.missing()]
+        try:
+            joblib.Parallel(n_jobs=workers, batch_size=1)(
+                joblib.delayed(run_job)(job) for job in pending
+            )
+            return
+        except TerminatedWorkerError as error:
+            if attempt == RESTARTS:
+                raise PrivyNetOptError(
+                    f"a measuring process must not be killed, but it was {RESTARTS + 1} times "
+                    "(often for want of memory). Use fewer --workers; finished rows are kept."
+                ) from error
+
+
+@contextmanager
+def _progress(folder: MeasurementFolder, n_wanted: int) -> Iterator[None]:
+    """Show on stderr how many measurements are finished, whichever process finishes them."""
+    done = threading.Event()
+
+    def watch(bar: tqdm[None]) -> None:
+        while not done.wait(0.5):
+            bar.update(folder.count() - bar.n)
+        bar.update(folder.count() - bar.n)
+
+    quiet = not sys.stderr.isatty()
+    with tqdm(total=n_wanted, initial=folder.count(), unit="row", disable=quiet) as bar:
+        watcher = threading.Thread(target=watch, args=(bar,), daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()

@@ -1,0 +1,81 @@
+"""Which topologies are measured: all of the space in closed form, a spread of it by training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from privynet_opt.topology import SEEDED_STRATEGIES, LocalTopology
+
+GOLDEN = (math.sqrt(5) - 1) / 2
+"""Multiples of it, modulo 1, spread evenly however many are taken."""
+
+
+def kept_grid(kept_filters: Sequence[int], channels: int) -> list[int]:
+    """Return the counts of kept filters a cut offers.
+
+    Args:
+        kept_filters: The study's counts.
+        channels: Output channels of the cut.
+
+    Returns:
+        The counts up to `channels`, and `channels` itself, ascending.
+    """
+    return sorted({count for count in kept_filters if count < channels} | {channels})
+
+
+def screen_topologies(
+    cut_layer: str, grid: Sequence[int], strategies: Sequence[str], n_seeds: int
+) -> list[LocalTopology]:
+    """List every topology of one cut that is measured in closed form.
+
+    Args:
+        cut_layer: Name of the cut.
+        grid: Its counts of kept filters; the largest keeps all channels.
+        strategies: Selection strategies of the study.
+        n_seeds: Seeds of each strategy that draws.
+
+    Returns:
+        Strategies × counts × seeds; where all channels are kept, every strategy is the same
+        network and only the first is listed.
+    """
+    topologies = [
+        LocalTopology(cut_layer, count, strategy, seed)
+        for count in grid[:-1]
+        for strategy in strategies
+        for seed in range(n_seeds if strategy in SEEDED_STRATEGIES else 1)
+    ]
+    return [*topologies, LocalTopology(cut_layer, grid[-1], strategies[0])]
+
+
+def trained_topologies(
+    grids: dict[str, list[int]], strategies: Sequence[str], n_trained: int, n_seeds: int
+) -> list[LocalTopology]:
+    """Choose the topologies whose attackers and cloud networks are trained.
+
+    Args:
+        grids: Counts of kept filters of each cut, in the order of the network.
+        strategies: Selection strategies of the study.
+        n_trained: How many topologies, repeats of a seed included.
+        n_seeds: Seeds with which a few random subsets are repeated, so that their spread is known.
+
+    Returns:
+        Distinct topologies, spread over cuts, counts (evenly on the grid's scale) and
+        strategies. About one cut in four repeats its middle count with every seed.
+    """
+    repeats = [
+        LocalTopology(cut, grid[len(grid) // 2], "random", seed)
+        for cut, grid in list(grids.items())[1::4]
+        for seed in range(n_seeds)
+    ]
+    chosen = dict.fromkeys(repeats[:n_trained] if "random" in strategies else [])
+    index = 0
+    while len(chosen) < n_trained and index < 100 * n_trained:
+        turn, position = divmod(index, len(grids))
+        cut = list(grids)[position]
+        grid = grids[cut]
+        count = grid[int(len(grid) * ((turn * GOLDEN + position * GOLDEN**2) % 1))]
+        strategy = strategies[0 if count == grid[-1] else (turn + position) % len(strategies)]
+        chosen.setdefault(LocalTopology(cut, count, strategy))
+        index += 1
+    return list(chosen)

@@ -1,0 +1,117 @@
+"""Where a table's numbers come from: network, data, recipes, hardware and versions."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+import platform
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from privynet_opt.characterization.recipes import describe
+from privynet_opt.cost import CutProfile
+from privynet_opt.datasets.image_set import Splits
+from privynet_opt.networks.backbone import Backbone
+
+PACKAGES = ("torch", "torchvision", "numpy", "privynet_opt")
+"""Whose versions are recorded."""
+
+
+def identity(backbone: Backbone, splits: Splits, image_size: int) -> dict[str, Any]:
+    """Return what decides the value of a measurement.
+
+    Args:
+        backbone: The network.
+        splits: The three image sets.
+        image_size: Rows and columns of an image.
+
+    Returns:
+        Plain data; two runs may share a folder only if theirs are equal.
+    """
+    return {
+        "weights": backbone.weights_sha256,
+        "images": {
+            name: getattr(splits, name).sha256() for name in ("cloud", "attacker", "score")
+        },
+        "image_size": image_size,
+        "recipes": {name: describe(name) for name in ("screen", "standard", "full")},
+    }
+
+
+def sidecar(
+    backbone: Backbone,
+    weights_file: Path | None,
+    splits: Splits,
+    profiles: list[CutProfile],
+    data: dict[str, Any],
+    notes: dict[str, str],
+    device: torch.device,
+) -> dict[str, Any]:
+    """Return the table's sidecar, less what is known only once the rows are written.
+
+    Args:
+        backbone: The network.
+        weights_file: File the weights were read from, if any.
+        splits: The three image sets.
+        profiles: The measured cuts, in the order of the network.
+        data: Name and image size of the data.
+        notes: Sentences on where ``"data"`` and ``"weights"`` come from, given by the user.
+        device: Where it was measured.
+
+    Returns:
+        Plain data.
+    """
+    own = identity(backbone, splits, data["image_size"])
+    return {
+        "network": {
+            "name": backbone.name,
+            "weights": backbone.weights,
+            "weights_sha256": backbone.weights_sha256,
+            "weights_file_sha256": _file_sha256(weights_file),
+            "provenance": notes.get("weights", ""),
+            "mean": list(backbone.mean),
+            "std": list(backbone.std),
+        },
+        "data": {
+            **data,
+            "provenance": notes.get("data", ""),
+            "class_names": list(splits.score.class_names),
+            "n_images": {
+                name: len(getattr(splits, name)) for name in ("cloud", "attacker", "score")
+            },
+            "sha256": own["images"],
+        },
+        "fidelities": own["recipes"],
+        "measured": {
+            "date": datetime.date.today().isoformat(),
+            "hardware": _hardware(device),
+            "versions": {"python": platform.python_version(), **_versions()},
+        },
+        "cuts": [asdict(profile) for profile in profiles],
+    }
+
+
+def _file_sha256(path: Path | None) -> str:
+    return "" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _hardware(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{os.cpu_count()} CPU cores ({platform.machine()}, {capability})"
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "source tree"
+    return versions

@@ -1,0 +1,77 @@
+"""What each fidelity means: how many images, how long the networks train."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from privynet_opt.attacks import decoder, linear_classifier, ridge
+from privynet_opt.networks import cloud
+from privynet_opt.networks.training import HELD_OUT_SHARE, TrainingRecipe
+
+
+@dataclass(frozen=True)
+class TrainedFidelity:
+    """A fidelity that trains a decoder and a cloud network of its own for each topology.
+
+    Attributes:
+        max_images: At most so many images train each of the two; fewer if the study has fewer.
+        decoder: How the decoder is trained.
+        cloud: How the cloud network is trained.
+    """
+
+    max_images: int
+    decoder: TrainingRecipe
+    cloud: TrainingRecipe
+
+
+TRAINED = {
+    "standard": TrainedFidelity(
+        max_images=10_000,
+        decoder=TrainingRecipe(max_epochs=8, patience=3),
+        cloud=TrainingRecipe(max_epochs=6, patience=3),
+    ),
+    "full": TrainedFidelity(
+        max_images=1_000_000,
+        decoder=TrainingRecipe(max_epochs=40, patience=6),
+        cloud=TrainingRecipe(max_epochs=40, patience=6),
+    ),
+}
+"""``standard`` is minutes of CPU, ``full`` trains to convergence on every image there is."""
+
+SCREEN_MIN_IMAGES = 2_000
+SCREEN_CELLS = 300_000
+"""The Gram matrix sees at least so many images, and images until it has seen so many cells:
+3,000 images of 8×8 cells are enough (measured), coarser grids need more images."""
+
+
+def describe(fidelity: str) -> dict[str, Any]:
+    """Return a fidelity's recipe as plain data for the sidecar.
+
+    Args:
+        fidelity: ``"screen"``, ``"standard"`` or ``"full"``.
+
+    Returns:
+        Every number that a re-measurement needs.
+    """
+    closed_form = {
+        "ridge_neighbourhood": ridge.NEIGHBOURHOOD,
+        "ridge_penalty": ridge.RIDGE,
+        "classifier_regions": linear_classifier.REGIONS,
+        "classifier_penalty": linear_classifier.RIDGE,
+        "gram_min_images": SCREEN_MIN_IMAGES,
+        "gram_cells": SCREEN_CELLS,
+    }
+    if fidelity not in TRAINED:
+        return closed_form
+    return {
+        **closed_form,
+        **asdict(TRAINED[fidelity]),
+        "held_out_share": HELD_OUT_SHARE,
+        "decoder_width": decoder.WIDTH,
+        "decoder_blocks": decoder.BLOCKS,
+        "decoder_strides": [decoder.FINEST_STRIDE, decoder.COARSEST_STRIDE],
+        "cloud_width": cloud.WIDTH,
+        "cloud_label_smoothing": cloud.LABEL_SMOOTHING,
+        "cloud_dropout": cloud.DROPOUT,
+    }

@@ -1,0 +1,157 @@
+"""Measurements on disk: one atomic file each, and the table and sidecar assembled from them.
+
+A killed run loses at most the measurement in flight: a finished one is a file that was renamed
+into place, and a run in the same folder measures only what has no file yet.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from privynet_opt.characterization.schema import COLUMNS, FIDELITIES, KEY, SCHEMA_VERSION
+from privynet_opt.errors import OutputError, TableError
+
+Row = dict[str, Any]
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that it is either whole or not there.
+
+    Args:
+        path: The file; its folder is made if missing.
+        text: Its content.
+
+    Raises:
+        OutputError: If the file cannot be written, for instance because the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OutputError(
+            f"`output` must be writable, but {path} is not ({error.strerror}). "
+            "Free some space or choose another folder; what is already measured is kept."
+        ) from error
+
+
+class MeasurementFolder:
+    """The folder of finished measurements of one run.
+
+    Args:
+        output: The run's output folder.
+    """
+
+    def __init__(self, output: Path) -> None:
+        self.folder = output / "measurements"
+
+    def has(self, key: Mapping[str, Any]) -> bool:
+        """Return whether a measurement is finished.
+
+        Args:
+            key: At least the columns of `schema.KEY`.
+        """
+        return self._path(key).exists()
+
+    def add(self, row: Row) -> None:
+        """Store a finished measurement.
+
+        Args:
+            row: The columns of `schema.COLUMNS`.
+        """
+        write_atomically(self._path(row), json.dumps(row, indent=1) + "\n")
+
+    def count(self) -> int:
+        """Return the number of finished measurements."""
+        return sum(1 for _ in self.folder.glob("[!.]*--*.json"))
+
+    def rows(self) -> list[Row]:
+        """Return all finished measurements, in the order of their keys."""
+        rows: list[Row] = [json.loads(p.read_text()) for p in self.folder.glob("[!.]*--*.json")]
+        return rows
+
+    def claim(self, provenance: Mapping[str, Any]) -> None:
+        """Make sure that the folder holds measurements of the same data, weights and recipes.
+
+        Args:
+            provenance: What this run measures with; plain data.
+
+        Raises:
+            TableError: If the folder was begun with something else.
+        """
+        path = self.folder / "provenance.json"
+        mine = json.loads(json.dumps(provenance))
+        if not path.exists():
+            write_atomically(path, json.dumps(mine, indent=1) + "\n")
+            return
+        theirs = json.loads(path.read_text())
+        different = sorted(k for k in {*mine, *theirs} if mine.get(k) != theirs.get(k))
+        if different:
+            raise TableError(
+                f"`output` must hold measurements of the same {', '.join(different)}, but "
+                f"{self.folder} was begun with another. Choose another --output folder."
+            )
+
+    def _path(self, key: Mapping[str, Any]) -> Path:
+        return self.folder / ("--".join(str(key[column]) for column in KEY) + ".json")
+
+
+def write_table(
+    path: Path, rows: Iterable[Row], cut_order: list[str], sidecar: dict[str, Any]
+) -> None:
+    """Write the table and its sidecar.
+
+    Args:
+        path: The CSV file; the sidecar is the ``.json`` file of the same stem.
+        rows: Measurements.
+        cut_order: Cut layers in the order of the network, to sort the rows by.
+        sidecar: Profiles and provenance; schema version, units and hash are added.
+    """
+    ordered = sorted(
+        rows,
+        key=lambda r: (
+            FIDELITIES.index(r["fidelity"]),
+            cut_order.index(r["cut_layer"]),
+            r["kept_filters"],
+            r["selection_strategy"],
+            r["selection_seed"],
+            r["training_seed"],
+        ),
+    )
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(COLUMNS), lineterminator="\n")
+    writer.writeheader()
+    for row in ordered:
+        writer.writerow({name: _cell(row[name]) for name in COLUMNS})
+    text = stream.getvalue()
+    described = {
+        "schema_version": SCHEMA_VERSION,
+        "table_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "columns": {name: column.meaning for name, column in COLUMNS.items()},
+        **sidecar,
+    }
+    write_atomically(path, text)
+    write_atomically(path.with_suffix(".json"), json.dumps(described, indent=1) + "\n")
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else value

@@ -1,0 +1,65 @@
+"""Read an image folder: one sub-folder per class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from privynet_opt.datasets.image_set import ImageSet
+from privynet_opt.errors import DataError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm"})
+"""Files that are read as images; others are ignored."""
+
+
+def load_folder(directory: Path, image_size: int) -> ImageSet:
+    """Load every image below a folder of class folders.
+
+    Args:
+        directory: The folder; each sub-folder is a class, classes in alphabetical order.
+        image_size: Rows and columns; larger or smaller images are resized (their shorter side)
+            and cropped to the centre.
+
+    Returns:
+        All images, classes in order, files in alphabetical order within a class.
+
+    Raises:
+        DataError: If there is no class folder, no image, or a file that cannot be decoded.
+    """
+    classes = sorted(p for p in directory.iterdir() if p.is_dir())
+    files = [(path, label) for label, c in enumerate(classes) for path in _images(c)]
+    if not files:
+        raise DataError(
+            f"`--data` must have one folder of images per class, but {directory} has none. "
+            f"Read are files ending in {', '.join(sorted(SUFFIXES))}."
+        )
+    pixels = np.empty((len(files), image_size, image_size, 3), dtype=np.uint8)
+    for index, (path, _) in enumerate(files):
+        pixels[index] = _decode(path, image_size)
+    return ImageSet(
+        torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(),
+        torch.tensor([label for _, label in files]),
+        tuple(c.name for c in classes),
+    )
+
+
+def _images(directory: Path) -> Iterator[Path]:
+    return iter(sorted(p for p in directory.iterdir() if p.suffix.lower() in SUFFIXES))
+
+
+def _decode(path: Path, size: int) -> np.ndarray:
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as image:
+            colours = image.convert("RGB")
+            if colours.size != (size, size):
+                colours = ImageOps.fit(colours, (size, size), Image.Resampling.BILINEAR)
+            return np.asarray(colours)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"every image must be readable, but {path} is not ({error}). Repair or remove the file."
+        ) from error

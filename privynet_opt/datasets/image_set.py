@@ -1,0 +1,101 @@
+"""Labelled images, and their division into the three sets a measurement needs."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from privynet_opt.errors import DataError
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Labelled images of one size.
+
+    Attributes:
+        images: uint8, shape ``(n, 3, size, size)``.
+        labels: int64, shape ``(n,)``, indices into `class_names`.
+        class_names: One name per class.
+    """
+
+    images: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.labels)
+
+    def take(self, indices: Tensor) -> ImageSet:
+        """Return the images at some positions.
+
+        Args:
+            indices: int64, shape ``(m,)``.
+
+        Returns:
+            The subset, in that order.
+        """
+        return ImageSet(self.images[indices], self.labels[indices], self.class_names)
+
+    def sha256(self) -> str:
+        """Return a hash over pixels and labels."""
+        digest = hashlib.sha256(self.images.contiguous().numpy().tobytes())
+        digest.update(self.labels.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Three disjoint image sets.
+
+    Attributes:
+        cloud: Trains the cloud network and the selection statistics.
+        attacker: Trains the attackers.
+        score: Scores both.
+    """
+
+    cloud: ImageSet
+    attacker: ImageSet
+    score: ImageSet
+
+
+def split(
+    train: ImageSet, test: ImageSet | None, n_cloud: int, n_attacker: int, n_score: int, seed: int
+) -> Splits:
+    """Draw the three sets, classes mixed at random.
+
+    Args:
+        train: Images to draw the cloud's and the attacker's sets from.
+        test: Images to draw the scored set from; None draws it from `train` as well.
+        n_cloud: Images that train the cloud network.
+        n_attacker: Images that train the attackers.
+        n_score: Images that score both.
+        seed: Seed of the draw.
+
+    Returns:
+        The three sets; no image is in two of them.
+
+    Raises:
+        DataError: If there are fewer images than asked for.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    n_train = n_cloud + n_attacker + (n_score if test is None else 0)
+    available = [("train", len(train), n_train)]
+    if test is not None:
+        available.append(("test", len(test), n_score))
+    for name, has, wants in available:
+        if has < wants:
+            raise DataError(
+                f"`characterization.images` must not exceed the data, but the {name} images are "
+                f"{has} and {wants} are asked for. Ask for fewer images in study.toml."
+            )
+    order = torch.randperm(len(train), generator=generator)
+    cloud, attacker = order[:n_cloud], order[n_cloud : n_cloud + n_attacker]
+    if test is None:
+        score = train.take(order[n_cloud + n_attacker : n_train])
+    else:
+        score = test.take(torch.randperm(len(test), generator=generator)[:n_score])
+    return Splits(train.take(cloud), train.take(attacker), score)

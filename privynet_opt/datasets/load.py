@@ -1,0 +1,127 @@
+"""Load images by name: a torchvision data set, a folder, an .npz file, scikit-learn's digits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from privynet_opt.datasets.folder import load_folder
+from privynet_opt.datasets.image_set import ImageSet
+from privynet_opt.errors import DataError
+from privynet_opt.networks.vision import torchvision
+
+TORCHVISION_NAMES = {"cifar10": "CIFAR10", "cifar100": "CIFAR100"}
+"""Names a study may use for torchvision data sets, and torchvision's classes."""
+
+
+def load_images(
+    name: str, directory: Path | None, image_size: int
+) -> tuple[ImageSet, ImageSet | None]:
+    """Load a data set.
+
+    Args:
+        name: A torchvision name, ``"digits"``, or anything else for a user's own images.
+        directory: Where the images are: torchvision's download folder, a folder with one
+            sub-folder per class (or ``train`` and ``test`` folders of those), or an ``.npz`` file
+            with ``images`` ``(n, h, w, 3)`` or ``(n, h, w)`` and ``labels``. None only for
+            ``"digits"``.
+        image_size: Rows and columns the network is given; images of another size are resized.
+
+    Returns:
+        Training images, and test images if the source keeps them apart.
+
+    Raises:
+        DataError: If nothing is there, a file cannot be read, or shapes and labels are wrong.
+    """
+    if name == "digits" and directory is None:
+        return _load_digits(image_size), None
+    if directory is None:
+        raise DataError(
+            f"`--data` must say where the images of {name!r} are, but it was not given. "
+            "Give a folder with one sub-folder per class, an .npz file or torchvision's folder."
+        )
+    if not directory.exists():
+        raise DataError(f"`--data` must exist, but {directory} does not. Check the path.")
+    if directory.suffix == ".npz":
+        return _load_npz(directory, image_size), None
+    if name in TORCHVISION_NAMES and any(directory.glob("cifar-*")):
+        return _load_torchvision(name, directory, image_size)
+    if (directory / "train").is_dir() and (directory / "test").is_dir():
+        train = load_folder(directory / "train", image_size)
+        test = load_folder(directory / "test", image_size)
+        if train.class_names != test.class_names:
+            raise DataError(
+                f"`--data` must have the same classes in train and test, but in {directory} they "
+                "differ. Add the missing class folders."
+            )
+        return train, test
+    return load_folder(directory, image_size), None
+
+
+def _load_digits(image_size: int) -> ImageSet:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    pixels = torch.from_numpy(digits.images / 16 * 255).round().to(torch.uint8)
+    images = _to_size(pixels[:, None].expand(-1, 3, -1, -1), image_size)
+    labels = torch.from_numpy(digits.target).long()
+    return ImageSet(images, labels, tuple(str(n) for n in digits.target_names))
+
+
+def _load_torchvision(
+    name: str, directory: Path, image_size: int
+) -> tuple[ImageSet, ImageSet | None]:
+    kind: Any = getattr(torchvision().datasets, TORCHVISION_NAMES[name])
+    sets = []
+    for train in (True, False):
+        try:
+            source = kind(root=str(directory), train=train, download=False)
+        except RuntimeError as error:
+            raise DataError(
+                f"`--data` must hold torchvision's {name}, but {directory} fails its check: "
+                f"{error}. Download it again."
+            ) from error
+        images = _to_size(torch.from_numpy(source.data).permute(0, 3, 1, 2), image_size)
+        sets.append(ImageSet(images, torch.tensor(source.targets), tuple(source.classes)))
+    return sets[0], sets[1]
+
+
+def _load_npz(path: Path, image_size: int) -> ImageSet:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            fields = {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError) as error:
+        raise DataError(f"`--data` must be a readable .npz, but {path}: {error}.") from error
+    images, labels = fields.get("images"), fields.get("labels")
+    if images is None or labels is None or images.dtype != np.uint8 or images.ndim not in (3, 4):
+        raise DataError(
+            f"`--data` must hold uint8 `images` (n, h, w[, 3]) and `labels` (n,), but {path} holds "
+            f"{ {name: (str(a.dtype), a.shape) for name, a in fields.items()} }."
+        )
+    if len(images) != len(labels) or (images.ndim == 4 and images.shape[3] != 3):
+        raise DataError(
+            f"`--data` must have one label per image and 3 colours, but {path} has images "
+            f"{images.shape} and labels {labels.shape}."
+        )
+    pixels = torch.from_numpy(images)
+    pixels = pixels[:, None].expand(-1, 3, -1, -1) if images.ndim == 3 else pixels.movedim(3, 1)
+    names, indices = np.unique(labels, return_inverse=True)
+    return ImageSet(
+        _to_size(pixels, image_size),
+        torch.from_numpy(indices).long(),
+        tuple(str(name) for name in names),
+    )
+
+
+def _to_size(pixels: Tensor, size: int) -> Tensor:
+    if pixels.shape[-2:] == (size, size):
+        return pixels.contiguous()
+    resized = functional.interpolate(
+        pixels.float(), size=(size, size), mode="bilinear", antialias=True
+    )
+    return resized.round().clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,107 @@
+"""The cloud network: a small residual classifier on the features of one topology."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from privynet_opt.networks.layers import ResidualBlock
+from privynet_opt.networks.training import TrainingRecipe, mixed_precision, train
+
+WIDTH = 64
+LABEL_SMOOTHING = 0.1
+DROPOUT = 0.2
+
+
+class CloudNetwork(nn.Module):
+    """Two stages of residual blocks, the second twice as wide on half the grid, and a classifier.
+
+    Features finer than 8×8 cells are first brought down to it, so that the cost does not depend
+    on where the network was cut.
+
+    Args:
+        channels: Kept filters.
+        grid: Rows and columns of the features.
+        n_classes: Number of classes.
+    """
+
+    def __init__(self, channels: int, grid: int, n_classes: int) -> None:
+        super().__init__()
+        gather = max(1, grid // 8)
+        stride = 2 if grid // gather > 2 else 1
+        self.body = nn.Sequential(
+            nn.PixelUnshuffle(gather),
+            nn.Conv2d(channels * gather**2, WIDTH, 3, padding=1, bias=False),
+            nn.BatchNorm2d(WIDTH),
+            nn.ReLU(inplace=True),
+            ResidualBlock(WIDTH),
+            nn.Conv2d(WIDTH, 2 * WIDTH, 3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(2 * WIDTH),
+            nn.ReLU(inplace=True),
+            ResidualBlock(2 * WIDTH),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Dropout(DROPOUT),
+            nn.Linear(2 * WIDTH, n_classes),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return class scores.
+
+        Args:
+            features: Standardised, shape ``(n, channels, grid, grid)``.
+
+        Returns:
+            Shape ``(n, n_classes)``.
+        """
+        scores: Tensor = self.body(features)
+        return scores
+
+
+def train_cloud_network(
+    features: Tensor, labels: Tensor, n_classes: int, recipe: TrainingRecipe, seed: int
+) -> tuple[CloudNetwork, int]:
+    """Train a cloud network from scratch.
+
+    Args:
+        features: Standardised, shape ``(n, channels, grid, grid)``.
+        labels: int64, shape ``(n,)``.
+        n_classes: Number of classes.
+        recipe: Length and speed.
+        seed: Seed of initial weights and order.
+
+    Returns:
+        The network at its best epoch, and the epochs trained.
+    """
+    torch.manual_seed(seed)
+    cloud = CloudNetwork(features.shape[1], features.shape[-1], n_classes).to(features.device)
+    cloud = cloud.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def loss(network: nn.Module, positions: Tensor) -> Tensor:
+        with mixed_precision(features.device):
+            scores = network(features[positions].float())
+        smoothing = LABEL_SMOOTHING if network.training else 0.0
+        return functional.cross_entropy(
+            scores.float(), labels[positions], label_smoothing=smoothing
+        )
+
+    return cloud, train(cloud, loss, len(features), recipe, seed)
+
+
+@torch.no_grad()
+def classify(cloud: CloudNetwork, features: Tensor) -> Tensor:
+    """Return the predicted class of each image.
+
+    Args:
+        cloud: The trained network.
+        features: Standardised, shape ``(n, channels, grid, grid)``.
+
+    Returns:
+        int64, shape ``(n,)``.
+    """
+    parts = []
+    for batch in features.split(512):
+        with mixed_precision(features.device):
+            parts.append(cloud(batch.float()).argmax(1))
+    return torch.cat(parts)

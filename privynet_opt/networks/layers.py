@@ -1,0 +1,37 @@
+"""Layers shared by the attacker's decoder and the cloud network."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions with batch normalisation around a skip connection.
+
+    Args:
+        width: Channels in and out.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+        )
+        nn.init.zeros_(self.body[-1].weight)
+        self.activation = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``relu(x + body(x))``; the body starts at zero.
+
+        Args:
+            x: Shape ``(n, width, h, w)``.
+
+        Returns:
+            The same shape.
+        """
+        out: Tensor = self.activation(x + self.body(x))
+        return out

@@ -1,0 +1,31 @@
+"""What the selection strategies know about the channels of a cut; numpy only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class ChannelStatistics:
+    """One number per output channel of a cut, each of shape ``(channels,)``.
+
+    Attributes:
+        discriminability: Fisher's ratio of between-class to within-class scatter of the channel's
+            map, trace over its cells; higher separates the classes better.
+        exposure: Share of the image's variance that a linear decoder recovers from this channel
+            alone; higher is leakier.
+        magnitude: L1 norm of the filters that produce the channel (Li et al., "Pruning filters
+            for efficient ConvNets", ICLR 2017); 0 where an identity alone produces it.
+    """
+
+    discriminability: NDArray[np.float64]
+    exposure: NDArray[np.float64]
+    magnitude: NDArray[np.float64]
+
+    @property
+    def channels(self) -> int:
+        """Number of output channels of the cut."""
+        return len(self.exposure)
