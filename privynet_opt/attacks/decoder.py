@@ -45,15 +45,18 @@ class Decoder(nn.Module):
         enter: list[nn.Module] = []
         if stride < trunk_stride:
             gather = trunk_stride // stride
-            enter += [nn.PixelUnshuffle(gather), nn.Conv2d(channels * gather**2, width, 3, padding=1)]
+            enter += [
+                nn.PixelUnshuffle(gather),
+                nn.Conv2d(channels * gather**2, width, 3, padding=1),
+            ]
         elif stride > trunk_stride:
             spread = stride // trunk_stride
             enter += [nn.Conv2d(channels, width * spread**2, 3, padding=1), nn.PixelShuffle(spread)]
         else:
             enter.append(nn.Conv2d(channels, width, 3, padding=1))
         leave = nn.Conv2d(width, 3 * trunk_stride**2, 3, padding=1)
-        nn.init.zeros_(leave.weight)
-        nn.init.zeros_(leave.bias)
+        for parameter in leave.parameters():
+            nn.init.zeros_(parameter)
         self.body = nn.Sequential(
             *enter,
             nn.BatchNorm2d(width),
@@ -119,7 +122,7 @@ def reconstruct(decoder: Decoder, ridge: LinearDecoder, features: Tensor) -> Ten
         Reconstructions, shape ``(n, 3, image_size, image_size)``, clamped to [0, 1].
     """
     parts = []
-    for batch in features.split(256):
+    for batch in torch.split(features, 256):
         seen = batch.float()
         with mixed_precision(features.device):
             parts.append(decoder(seen, ridge.reconstruct(seen)).clamp(0, 1))

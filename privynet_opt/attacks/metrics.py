@@ -46,12 +46,10 @@ def ssim(images: Tensor, reconstructions: Tensor) -> Tensor:
     side -= 1 - side % 2
     offsets = torch.arange(side, dtype=images.dtype, device=images.device) - side // 2
     window = torch.exp(-offsets.square() / (2 * SSIM_SIGMA**2))
-    window = window / window.sum()
+    rows, columns = (_blur_matrix(window / window.sum(), n) for n in images.shape[-2:])
 
     def blur(x: Tensor) -> Tensor:
-        x = x.flatten(0, 1)[:, None]
-        x = functional.conv2d(functional.conv2d(x, window.view(1, 1, 1, -1)), window.view(1, 1, -1, 1))
-        return x.view(*images.shape[:2], *x.shape[-2:])
+        return rows @ x @ columns.T
 
     a, b = images, reconstructions.clamp(0, 1)
     mean_a, mean_b = blur(a), blur(b)
@@ -60,3 +58,12 @@ def ssim(images: Tensor, reconstructions: Tensor) -> Tensor:
     similarity = (2 * mean_a * mean_b + SSIM_C1) * (2 * covariance + SSIM_C2)
     similarity /= (mean_a**2 + mean_b**2 + SSIM_C1) * (var_a + var_b + SSIM_C2)
     return similarity.flatten(1).mean(1)
+
+
+def _blur_matrix(window: Tensor, length: int) -> Tensor:
+    """Return the convolution with `window`, without padding, as a banded matrix."""
+    n_out = length - len(window) + 1
+    matrix = window.new_zeros(n_out, length)
+    for row in range(n_out):
+        matrix[row, row : row + len(window)] = window
+    return matrix

@@ -1,0 +1,1 @@
+"""Measure topologies and keep the measurements. Measuring needs torch, reading needs pandas."""

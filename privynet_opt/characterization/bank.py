@@ -92,13 +92,13 @@ def build_bank(backbone: Backbone, cut: Cut, splits: Splits, device: torch.devic
         return ((f - mean) / std for f in _raw(head, backbone, images, device))
 
     pixels = gram_images.images.to(device).float() / 255
-    pairs = zip(standardised(gram_images), pixels.split(BATCH), strict=True)
+    pairs = zip(standardised(gram_images), torch.split(pixels, BATCH), strict=True)
     ridge = RidgeAttacker.fit(pairs, pixels.mean(0))
     n_classes = len(splits.cloud.class_names)
     scatter = ClassScatter(n_classes)
     pooled = []
     labels = splits.cloud.labels.to(device)
-    for features, batch in zip(standardised(splits.cloud), labels.split(BATCH), strict=True):
+    for features, batch in zip(standardised(splits.cloud), torch.split(labels, BATCH), strict=True):
         pooled.append(pool_features(features))
         scatter.add(features, batch)
     score = torch.cat([f.half() for f in standardised(splits.score)])
@@ -117,7 +117,7 @@ def build_bank(backbone: Backbone, cut: Cut, splits: Splits, device: torch.devic
         score_features=score,
         score_images=splits.score.images.to(device).float() / 255,
         score_labels=splits.score.labels.to(device),
-        score_pooled=torch.cat([pool_features(f.float()) for f in score.split(BATCH)]),
+        score_pooled=torch.cat([pool_features(f.float()) for f in torch.split(score, BATCH)]),
     )
 
 
@@ -166,7 +166,7 @@ def _raw(
     head: nn.Module, backbone: Backbone, images: ImageSet, device: torch.device
 ) -> Iterator[Tensor]:
     with torch.no_grad():
-        for batch in images.images.split(BATCH):
+        for batch in torch.split(images.images, BATCH):
             yield head(backbone.normalise(batch.to(device)))
 
 

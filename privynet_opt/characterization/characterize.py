@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import torch
@@ -28,8 +28,10 @@ from privynet_opt.errors import PrivyNetOptError
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import Cut, choose_cuts, find_cuts
 from privynet_opt.networks.profile import profile_cut
-from privynet_opt.study_spec import StudySpec
 from privynet_opt.topology import LocalTopology
+
+if TYPE_CHECKING:
+    from privynet_opt.study_spec import StudySpec
 
 SPLIT_SEED = 0
 """Seed that divides the images; fixed, so that every run of a study measures on the same ones."""
@@ -134,7 +136,14 @@ def characterize(
     threads = max(1, (os.cpu_count() or 1) // workers)
     jobs = [
         Job(
-            spec.network.name, chosen_weights, cut, splits, wanted[cut.name], output, device, threads
+            spec.network.name,
+            chosen_weights,
+            cut,
+            splits,
+            wanted[cut.name],
+            output,
+            device,
+            threads,
         )
         for cut in [*cuts[::3], *cuts[1::3], *cuts[2::3]]  # an early look covers all depths
     ]
@@ -185,9 +194,7 @@ def plan(
     wanted: dict[str, tuple[tuple[LocalTopology, str], ...]] = {}
     for cut, grid in grids.items():
         mine = [t for t in trained if t.cut_layer == cut]
-        screened = screen_topologies(
-            cut, grid, space.selection_strategies, settings.repeated_seeds
-        )
+        screened = screen_topologies(cut, grid, space.selection_strategies, settings.repeated_seeds)
         pairs = [(t, "screen") for t in dict.fromkeys([*screened, *mine])]
         pairs += [(t, fidelity) for fidelity in fidelities if fidelity != "screen" for t in mine]
         wanted[cut] = tuple(pairs)
@@ -224,9 +231,7 @@ def run_job(job: Job) -> None:
 def _load_splits(spec: StudySpec, data: Path | None) -> Splits:
     train, test = load_images(spec.data.name, data, spec.data.image_size)
     settings = spec.characterization
-    return split(
-        train, test, settings.n_cloud, settings.n_attacker, settings.n_score, SPLIT_SEED
-    )
+    return split(train, test, settings.n_cloud, settings.n_attacker, settings.n_score, SPLIT_SEED)
 
 
 def _run(jobs: Sequence[Job], workers: int) -> None:

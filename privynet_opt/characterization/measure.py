@@ -119,7 +119,7 @@ def measure_trained(
 
 
 def _linear_reconstruction(bank: CutBank, linear: LinearDecoder, kept: list[int]) -> Tensor:
-    batches = bank.score_features.split(256)
+    batches = torch.split(bank.score_features, 256)
     return torch.cat([linear.reconstruct(batch[:, kept].float()) for batch in batches])
 
 

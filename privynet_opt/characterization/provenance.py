@@ -35,9 +35,7 @@ def identity(backbone: Backbone, splits: Splits, image_size: int) -> dict[str, A
     """
     return {
         "weights": backbone.weights_sha256,
-        "images": {
-            name: getattr(splits, name).sha256() for name in ("cloud", "attacker", "score")
-        },
+        "images": {name: getattr(splits, name).sha256() for name in ("cloud", "attacker", "score")},
         "image_size": image_size,
         "recipes": {name: describe(name) for name in ("screen", "standard", "full")},
     }

@@ -1,0 +1,1 @@
+"""Images by name, and their division into three disjoint sets."""

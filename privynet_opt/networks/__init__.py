@@ -1,0 +1,1 @@
+"""Pre-trained networks, their cuts, the local network, the cloud network. Needs torch."""

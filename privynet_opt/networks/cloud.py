@@ -101,7 +101,7 @@ def classify(cloud: CloudNetwork, features: Tensor) -> Tensor:
         int64, shape ``(n,)``.
     """
     parts = []
-    for batch in features.split(512):
+    for batch in torch.split(features, 512):
         with mixed_precision(features.device):
             parts.append(cloud(batch.float()).argmax(1))
     return torch.cat(parts)

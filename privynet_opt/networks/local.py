@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import operator
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -101,8 +102,9 @@ def build_local_network(backbone: Backbone, cut: Cut, kept: Sequence[int]) -> fx
     if list(kept) == list(range(cut.channels)):
         return head
     (output,) = (node for node in head.graph.nodes if node.op == "output")
+    (end,) = output.all_input_nodes
     keeper = _ChannelKeeper(head, torch.as_tensor(list(kept), dtype=torch.long))
-    output.args = (keeper.keep(output.args[0], axis=1),)
+    output.args = (keeper.keep(end, axis=1),)
     head.graph.eliminate_dead_code()
     head.delete_all_unused_submodules()
     head.recompile()
@@ -127,7 +129,7 @@ class _ChannelKeeper:
         module = module_of(self.head, node)
         if isinstance(module, nn.Conv2d) and axis == 1:
             return self._push_convolution(node, module)
-        if isinstance(module, nn.Linear) and axis == node.meta["tensor_meta"].shape.__len__() - 1:
+        if isinstance(module, nn.Linear) and axis == _dimensions(node) - 1:
             self._replace(node, _sliced(module, self.kept, out_features=len(self.kept)))
             return True
         if isinstance(module, nn.BatchNorm2d):
@@ -140,11 +142,12 @@ class _ChannelKeeper:
         if node.target is operator.mul:
             return self._push_scale(node, axis)
         if node.target is torch.permute:
-            return self._push_input(node, 0, list(node.args[1])[axis])
+            dimensions: Any = node.args[1]
+            return self._push_input(node, 0, dimensions[axis])
         return False
 
     def _push_input(self, node: fx.Node, position: int, axis: int) -> bool:
-        arguments = list(node.args)
+        arguments: list[Any] = list(node.args)
         arguments[position] = self.keep(arguments[position], axis)
         node.args = tuple(arguments)
         return True
@@ -161,19 +164,20 @@ class _ChannelKeeper:
         return False
 
     def _push_scale(self, node: fx.Node, axis: int) -> bool:
-        scales = [i for i, a in enumerate(node.args) if getattr(a, "op", "") == "get_attr"]
+        scales = [a for a in node.all_input_nodes if a.op == "get_attr"]
         if len(scales) != 1:
             return False
-        scale = node.args[scales[0]]
+        (scale,) = scales
         value = operator.attrgetter(str(scale.target))(self.head)
-        dimension = axis - node.meta["tensor_meta"].shape.__len__() + value.dim()
+        dimension = axis - _dimensions(node) + value.dim()
         if dimension < 0 or value.shape[dimension] == 1:
             return False
         name = str(scale.target).replace(".", "_") + "_kept"
         self.head.register_buffer(name, value.index_select(dimension, self.kept).clone())
         with self.head.graph.inserting_before(node):
-            node.replace_input_with(scale, self.head.graph.get_attr(name))
-        return self._push_input(node, 1 - scales[0], axis)
+            kept_scale = self.head.graph.get_attr(name)
+        node.replace_input_with(scale, kept_scale)
+        return self._push_input(node, int(node.args[0] is kept_scale), axis)
 
     def _select(self, node: fx.Node, axis: int) -> fx.Node:
         with self.head.graph.inserting_after(node):
@@ -201,6 +205,10 @@ def _sliced(module: nn.Module, kept: Tensor, **counts: int) -> nn.Module:
     return sliced
 
 
+def _dimensions(node: fx.Node) -> int:
+    return len(node.meta["tensor_meta"].shape)
+
+
 def _check_kept(cut: Cut, kept: Sequence[int]) -> None:
     outside = [index for index in kept if not 0 <= index < cut.channels]
     if not kept or outside or len(set(kept)) != len(kept):
@@ -212,7 +220,9 @@ def _check_kept(cut: Cut, kept: Sequence[int]) -> None:
 
 
 def _node(graph: fx.Graph, cut: Cut) -> fx.Node:
-    return next(node for node in graph.nodes if node.name == cut.node)
+    (found,) = (node for node in graph.nodes if node.name == cut.node)
+    assert isinstance(found, fx.Node)
+    return found
 
 
 def _ancestors(end: fx.Node) -> set[fx.Node]:

@@ -38,9 +38,7 @@ class LiveTensors(TorchDispatchMode):
         self.bytes_after: list[int] = []
         self._watch(held)
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operation and record what is alive after it."""
         result = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(result):
@@ -84,7 +82,8 @@ def measure_live_bytes(network: nn.Module, image_size: int) -> list[int]:
         activation not yet released. Parameters do not count.
     """
     image = torch.zeros(1, 3, image_size, image_size)
-    with torch.no_grad(), LiveTensors(image) as watcher:
+    watcher = LiveTensors(image)
+    with torch.no_grad(), watcher:
         network(image)
     return watcher.bytes_after
 
@@ -148,6 +147,4 @@ def _upper_lines(lines: set[tuple[int, int]], channels: int) -> tuple[tuple[int,
     def below(line: tuple[int, int], other: tuple[int, int]) -> bool:
         return all(a <= b for a, b in zip(ends(line), ends(other), strict=True))
 
-    return tuple(
-        sorted(a for a in lines if not any(below(a, b) and a != b for b in lines))
-    )
+    return tuple(sorted(a for a in lines if not any(below(a, b) and a != b for b in lines)))

@@ -65,7 +65,7 @@ def train(network: nn.Module, loss: Loss, n_images: int, recipe: TrainingRecipe,
         network.train()
         for positions in torch.randperm(n_fit, generator=generator).split(recipe.batch_size):
             optimizer.zero_grad()
-            loss(network, positions).backward()  # type: ignore[no-untyped-call]
+            loss(network, positions).backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()

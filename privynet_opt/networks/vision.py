@@ -32,7 +32,7 @@ def torchvision() -> ModuleType:
             raise
         for name in [m for m in sys.modules if m.split(".")[0] == "torchvision"]:
             del sys.modules[name]
-        declarations = torch.library.Library("torchvision", "FRAGMENT")  # noqa: TOR901
+        declarations = torch.library.Library("torchvision", "FRAGMENT")
         for operator in _MISSING_OPERATORS:
             declarations.define(
                 f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
