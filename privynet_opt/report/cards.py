@@ -1,0 +1,237 @@
+"""What the report shows, as data: one card per section, in reading order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from privynet_opt.report.figure_filters import SHOWN, filters_figure, filters_info
+from privynet_opt.report.figure_pareto import (
+    AXES,
+    COLOUR,
+    colour_ticks,
+    pareto_axes,
+    pareto_figure,
+    part_names,
+)
+from privynet_opt.report.figure_trust import (
+    hypervolume_figure,
+    hypervolume_info,
+    proxy_figure,
+    proxy_info,
+)
+from privynet_opt.report.front_table import front_table
+from privynet_opt.report.health import health_checks
+from privynet_opt.report.pareto_info import pareto_info
+from privynet_opt.report.provenance import provenance
+from privynet_opt.report.verdict import verdict
+from privynet_opt.report.words import TARGETS, axis_title, format_difference, label
+
+if TYPE_CHECKING:
+    from privynet_opt.api import OptimizationResult
+
+
+class Slot(NamedTuple):
+    """A place for one figure.
+
+    Attributes:
+        id: Fixed id of its element, and key of the figure in the card's data.
+        title: Heading above the figure.
+        words: What the figure shows, for readers who cannot see it.
+        note: One line under the heading; may be empty.
+    """
+
+    id: str
+    title: str
+    words: str
+    note: str = ""
+
+
+class Card(NamedTuple):
+    """One section.
+
+    Attributes:
+        id: Fixed id, also the anchor.
+        title: Heading.
+        caption: How to read it.
+        short: Its name in the navigation.
+        kind: Which part of the page's template lays it out.
+        body: What that part reads.
+        slots: Places for figures.
+        data: What the page's script reads, JSON-ready; keys are unique over all cards.
+        reason: Why there is nothing to show, in place of the figures; empty otherwise.
+    """
+
+    id: str
+    title: str
+    caption: str
+    short: str
+    kind: str
+    body: Any = None
+    slots: tuple[Slot, ...] = ()
+    data: dict[str, Any] = {}  # noqa: RUF012
+    reason: str = ""
+
+
+def cards(result: OptimizationResult) -> tuple[Card, ...]:
+    """Return the report's cards.
+
+    Args:
+        result: What `optimize` returned.
+    """
+    make: tuple[Callable[[OptimizationResult], Card], ...] = (
+        _verdict,
+        _pareto,
+        _front,
+        _filters,
+        _proxies,
+        _search,
+        _provenance,
+    )
+    return tuple(one(result) for one in make)
+
+
+def _verdict(result: OptimizationResult) -> Card:
+    return Card(
+        "verdict",
+        "Verdict",
+        "",
+        "Verdict",
+        "verdict",
+        body={"verdict": verdict(result), "checks": health_checks(result)},
+    )
+
+
+def _pareto(result: OptimizationResult) -> Card:
+    info = pareto_info(result)
+    slot = Slot(
+        "pareto-figure",
+        "",
+        f"Scatter of {len(info.words)} topologies; the front is listed in the table below.",
+    )
+    return Card(
+        "pareto",
+        "Accuracy against privacy loss",
+        "Up and to the left is better: more accurate, less recovered. A privacy limit is checked "
+        "on the upper end of each interval, so topologies just left of the line can be "
+        "infeasible. Click a point for its details; drag a box to mark its rows in the table.",
+        "Pareto view",
+        "pareto",
+        body={
+            "axes": [(name, label(name)) for name in AXES],
+            "parts": part_names(info),
+            "colours": colour_ticks(info),
+            "colour_title": axis_title(COLOUR),
+        },
+        slots=(slot,),
+        data={
+            "figures": {slot.id: pareto_figure(info)},
+            "points": info.columns,
+            "words": list(info.words),
+            "recommended": info.recommended,
+            "axes": pareto_axes(info),
+        },
+    )
+
+
+def _front(result: OptimizationResult) -> Card:
+    table = front_table(result)
+    return Card(
+        "front",
+        "The Pareto front",
+        "Feasible topologies that no other beats in every objective. Predicted values stand above "
+        "their intervals; costs are exact counts for one image.",
+        "Front",
+        "front",
+        body=table,
+        data={"csv_columns": list(table.csv_columns)},
+        reason="" if table.rows else "The front is empty: no topology meets every limit.",
+    )
+
+
+def _filters(result: OptimizationResult) -> Card:
+    info = filters_info(result)
+    slots = tuple(
+        Slot(f"filters-{target}", label(target), f"{label(target)} against kept filters per cut.")
+        for target in SHOWN
+    )
+    figures = {
+        slot.id: {cut: filters_figure(info, cut, target) for cut in info.curves}
+        for slot, target in zip(slots, SHOWN, strict=True)
+    }
+    strategies = list(dict.fromkeys(s for curves in info.curves.values() for s in curves))
+    return Card(
+        "filters",
+        "How the topology drives accuracy and privacy",
+        "Lines are predictions for each selection strategy, the band is the interval of one of "
+        "them, marks are trained measurements. All cuts share the same axes.",
+        "Kept filters",
+        "filters",
+        body={
+            "cuts": list(info.curves),
+            "strategies": strategies,
+            "cut": info.cut,
+            "strategy": info.strategy,
+        },
+        slots=slots,
+        data={"cut_figures": figures},
+    )
+
+
+def _proxies(result: OptimizationResult) -> Card:
+    found = result.proxies.validations
+    targets = [target for target in TARGETS if target in found]
+    slots = tuple(_proxy_slot(target, found[target]) for target in targets)
+    figures = {
+        slot.id: proxy_figure(proxy_info(result, target))
+        for slot, target in zip(slots, targets, strict=True)
+    }
+    return Card(
+        "proxies",
+        "Predicted against measured",
+        "Each mark is a measurement that the proxy had not seen: all measurements of its cut and "
+        "number of filters were held out. On the dotted line the prediction is exact; bars are "
+        f"{result.spec.search.confidence:.0%} intervals.",
+        "Proxies",
+        "figures",
+        slots=slots,
+        data={"figures": figures},
+        reason="" if targets else "No proxy was validated.",
+    )
+
+
+def _proxy_slot(target: str, held_out: Any) -> Slot:
+    note = (
+        f"mean absolute error {format_difference(target, held_out.mean_absolute_error)} · "
+        f"Spearman {held_out.spearman:.3f} · coverage {held_out.coverage:.0%} · "
+        f"{held_out.n_rows} rows · {held_out.model}"
+    )
+    return Slot(f"proxy-{target}", label(target), f"{label(target)}: {note}", note)
+
+
+def _search(result: OptimizationResult) -> Card:
+    info = hypervolume_info(result)
+    slot = Slot("hypervolume", "", "Hypervolume over trials against the enumerated front's.")
+    return Card(
+        "search",
+        "How much the search found",
+        "Hypervolume is the volume of objective space that a front dominates. The dashed line is "
+        "the front of all topologies, enumerated over the same proxies; verdict and table rest on "
+        "that one.",
+        "Search",
+        "figures",
+        slots=(slot,) if info else (),
+        data={"figures": {slot.id: hypervolume_figure(info)}} if info else {},
+        reason="" if info else "There is no enumerated front to compare the search with.",
+    )
+
+
+def _provenance(result: OptimizationResult) -> Card:
+    return Card(
+        "provenance",
+        "Provenance",
+        "What these numbers rest on.",
+        "Provenance",
+        "provenance",
+        body=provenance(result),
+    )

@@ -1,0 +1,127 @@
+"""Cards to one HTML file that works from disk: no network, no other file, the same bytes each time.
+
+The page's policy (CSP) lets two scripts run, named by their hashes: plotly.js and the page's own.
+Data travel as JSON that no HTML parser can take for markup; the template escapes everything else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from privynet_opt.errors import OutputError
+from privynet_opt.report.cards import Card, cards
+from privynet_opt.report.palette import DARK, LIGHT
+from privynet_opt.report.words import METRICS
+
+if TYPE_CHECKING:
+    from privynet_opt.api import OptimizationResult
+
+HERE = Path(__file__).parent
+
+
+def write_report(result: OptimizationResult, path: Path) -> Path:
+    """Write the report of a result as one HTML file.
+
+    Args:
+        result: What `optimize` returned.
+        path: File to write; a file of that name is replaced in one step.
+
+    Returns:
+        `path`.
+
+    Raises:
+        OutputError: When the file cannot be written.
+    """
+    path = Path(path)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_bytes(page(result).encode())
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OutputError(
+            f"`path` must be a file that can be written, but got {str(path)!r} "
+            f"({error.strerror or error}). Choose another place or free some space."
+        ) from error
+    return path
+
+
+def page(result: OptimizationResult) -> str:
+    """Return the report of a result as HTML.
+
+    Args:
+        result: What `optimize` returned.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    shown = cards(result)
+    plotly_js = get_plotlyjs()
+    script = (HERE / "script.html.j2").read_text(encoding="utf-8")
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2").render(
+        title=result.spec.title,
+        subtitle=_subtitle(result),
+        cards=shown,
+        light=_css_colours(LIGHT),
+        dark=_css_colours(DARK),
+        script_hashes=[_hash(plotly_js), _hash(script)],
+        plotly_js=Markup(plotly_js),
+        script=Markup(script),
+        data=Markup(script_json(_data(shown))),
+    )
+
+
+def script_json(value: Any) -> str:
+    """Return JSON that can stand inside a script element: no ``<``, ``>`` or ``&`` is left in it.
+
+    Args:
+        value: JSON-ready data without NaN.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _data(shown: tuple[Card, ...]) -> dict[str, Any]:
+    merged: dict[str, Any] = {
+        "figures": {},
+        "palettes": {"light": LIGHT, "dark": DARK},
+        "metrics": {name: metric._asdict() for name, metric in METRICS.items()},
+    }
+    for card in shown:
+        figures = card.data.get("figures", {})
+        merged = {**merged, **card.data, "figures": {**merged["figures"], **figures}}
+    return merged
+
+
+def _subtitle(result: OptimizationResult) -> str:
+    side = result.table.sidecar
+    rows = len(result.table.trained)
+    date = side.get("measured", {}).get("date")
+    when = f", {date}" if date else ""
+    return (
+        f"{result.spec.network.name} on {result.spec.data.name} · {len(result.candidates):,} "
+        f"topologies · {rows:,} trained measurements{when}"
+    )
+
+
+def _css_colours(palette: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(k, v if isinstance(v, str) else ", ".join(v)) for k, v in palette.items()]
+
+
+def _hash(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

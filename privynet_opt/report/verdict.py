@@ -1,0 +1,186 @@
+"""The verdict: what to deploy, and how it stands against each limit; plain data, no HTML."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from privynet_opt.report.ruler import Ruler, ruler
+from privynet_opt.report.words import (
+    METRICS,
+    STRATEGIES,
+    TARGETS,
+    format_difference,
+    format_interval,
+    format_value,
+    is_privacy,
+    label,
+    topology_fields,
+    topology_words,
+)
+
+if TYPE_CHECKING:
+    from privynet_opt.api import OptimizationResult
+    from privynet_opt.constraints import Constraint
+
+TILES = ("accuracy", "psnr_db", "local_flops", "memory_bytes", "feature_bytes")
+"""What the verdict shows in large type."""
+
+
+class Tile(NamedTuple):
+    """One number in large type.
+
+    Attributes:
+        title: What it is.
+        value: The number with its unit.
+        note: Its interval, or that it is exact.
+    """
+
+    title: str
+    value: str
+    note: str
+
+
+class ConstraintRow(NamedTuple):
+    """How the recommended topology stands against one limit.
+
+    Attributes:
+        statement: The constraint as written.
+        metric: The metric in words.
+        value: Predicted or counted value.
+        interval: The proxy's interval, or ``"exact"``.
+        checked: The value the limit is checked on, in words.
+        limit: Operator and limit.
+        margin: Room left, signed; negative where the limit is broken.
+        holds: Whether the limit holds.
+    """
+
+    statement: str
+    metric: str
+    value: str
+    interval: str
+    checked: str
+    limit: str
+    margin: str
+    holds: bool
+
+
+class Verdict(NamedTuple):
+    """What the report opens with.
+
+    Attributes:
+        topology: The recommended topology in words; empty where nothing is feasible.
+        sentence: What it means, in one or two sentences.
+        topology_json: The topology to copy; empty where nothing is feasible.
+        tiles: Numbers in large type.
+        constraints: One row for each limit.
+        ruler: Privacy loss on a readable scale, where one is known.
+        infeasibility: Lines that explain why nothing is feasible; empty otherwise.
+    """
+
+    topology: str
+    sentence: str
+    topology_json: str
+    tiles: tuple[Tile, ...]
+    constraints: tuple[ConstraintRow, ...]
+    ruler: Ruler | None
+    infeasibility: tuple[str, ...]
+
+
+def verdict(result: OptimizationResult) -> Verdict:
+    """Return the verdict of a result.
+
+    Args:
+        result: What `optimize` returned.
+    """
+    best = result.best
+    if best is None:
+        sentence = (
+            f"None of the {len(result.candidates):,} topologies in the search space meets every "
+            "limit. What stands in the way, and what would let one through:"
+        )
+        lines = tuple(line for line in str(result.infeasibility or "").splitlines() if line.strip())
+        return Verdict("", sentence, "", (), (), None, lines)
+    return Verdict(
+        topology=topology_words(*topology_fields(best).values()),
+        sentence=_sentence(result),
+        topology_json=json.dumps(topology_fields(best), ensure_ascii=False),
+        tiles=tuple(_tile(result, metric) for metric in TILES),
+        constraints=tuple(_constraint_row(best, constraint) for constraint in result.constraints),
+        ruler=ruler(result),
+        infeasibility=(),
+    )
+
+
+def checked_value(row: Any, metric: str) -> float:
+    """Return the value a limit is checked on: the interval's upper end for privacy loss.
+
+    Args:
+        row: A candidate.
+        metric: The constrained metric.
+    """
+    return float(row[f"{metric}_upper" if is_privacy(metric) else metric])
+
+
+def margin(row: Any, constraint: Constraint) -> float:
+    """Return the room a candidate leaves to a limit, in the metric's unit; negative when broken.
+
+    Args:
+        row: A candidate.
+        constraint: The limit.
+    """
+    room = float(constraint.limit) - checked_value(row, constraint.metric)
+    return -room if constraint.operator.startswith(">") else room
+
+
+def _sentence(result: OptimizationResult) -> str:
+    best = result.best
+    assert best is not None
+    cut, kept = str(best["cut_layer"]), int(best["kept_filters"])
+    channels = result.table.cuts[cut].channels
+    strategy = str(best["selection_strategy"])
+    filters = f"all of its {channels} filters"
+    if kept < channels:
+        what = STRATEGIES.get(strategy, f"chosen by {strategy}")
+        filters = f"{kept} of its {channels} filters, {what}"
+    within = {0: "", 1: " within the limit"}.get(
+        len(result.constraints), f" within all {len(result.constraints)} limits"
+    )
+    return (
+        f"Cut {result.spec.network.name} after {cut} and keep {filters}. "
+        f"Of the {len(result.candidates):,} topologies in the search space, no other{within} is "
+        "predicted to be more accurate."
+    )
+
+
+def _tile(result: OptimizationResult, metric: str) -> Tile:
+    best = result.best
+    assert best is not None
+    value = format_value(metric, float(best[metric]))
+    if metric not in TARGETS:
+        return Tile(METRICS[metric].label, value, "exact count for one image")
+    interval = format_interval(metric, best[f"{metric}_lower"], best[f"{metric}_upper"])
+    return Tile(
+        METRICS[metric].label, value, f"{result.spec.search.confidence:.0%} interval {interval}"
+    )
+
+
+def _constraint_row(best: Any, constraint: Constraint) -> ConstraintRow:
+    metric = constraint.metric
+    exact = metric not in TARGETS
+    left = margin(best, constraint)
+    sign = "+" if left >= 0 else "−"
+    return ConstraintRow(
+        statement=str(constraint),
+        metric=label(metric),
+        value=format_value(metric, float(best[metric])),
+        interval="exact"
+        if exact
+        else format_interval(metric, best[f"{metric}_lower"], best[f"{metric}_upper"]),
+        checked="upper end of the interval" if is_privacy(metric) else "the value",
+        limit=f"{constraint.operator} {format_value(metric, float(constraint.limit))}".replace(
+            "<=", "≤"
+        ).replace(">=", "≥"),
+        margin=sign + format_difference(metric, abs(left)),
+        holds=left >= 0,
+    )

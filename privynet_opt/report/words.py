@@ -1,0 +1,237 @@
+"""Words and numbers as the report shows them: labels, units, directions, the readable dB scale."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+TARGETS = ("accuracy", "psnr_db", "ssim")
+"""What the proxies predict, each with an interval; everything else is counted exactly."""
+
+PRIVACY = frozenset({"psnr_db", "ssim"})
+"""Checked against a limit on the upper end of their interval."""
+
+TOPOLOGY_COLUMNS = ("cut_layer", "kept_filters", "selection_strategy", "selection_seed")
+
+
+class Metric(NamedTuple):
+    """How one number is shown.
+
+    Attributes:
+        label: Its name in words.
+        unit: Printed after the number, a space between; empty for none.
+        scale: Multiplies the number before it is printed.
+        digits: Decimals, or significant digits where `si` holds.
+        si: Whether an SI prefix (k, M, G; powers of 1,000) is put before the unit.
+        better: ``"higher"`` or ``"lower"``.
+    """
+
+    label: str
+    unit: str
+    scale: float
+    digits: int
+    si: bool
+    better: str
+
+
+METRICS = {
+    "accuracy": Metric("Accuracy", "%", 100, 1, False, "higher"),
+    "psnr_db": Metric("Privacy loss (PSNR)", "dB", 1, 2, False, "lower"),
+    "ssim": Metric("Privacy loss (SSIM)", "", 1, 3, False, "lower"),
+    "local_macs": Metric("Local multiply-adds", "MACs", 1, 3, True, "lower"),
+    "local_flops": Metric("Local compute", "FLOPs", 1, 3, True, "lower"),
+    "parameter_bytes": Metric("Weights on the device", "B", 1, 3, True, "lower"),
+    "peak_activation_bytes": Metric("Peak activations", "B", 1, 3, True, "lower"),
+    "memory_bytes": Metric("Local memory", "B", 1, 3, True, "lower"),
+    "feature_bytes": Metric("Sent per image", "B", 1, 3, True, "lower"),
+}
+"""Every metric of a candidate, in the order the report lists them."""
+
+STRATEGIES = {
+    "random": "drawn at random",
+    "lda": "the most discriminative ones (LDA)",
+    "privacy": "the ones that are recovered worst alone",
+    "privynet": "drawn at random after dropping the leakiest and the least discriminative",
+    "magnitude": "the ones with the largest L1 norm",
+}
+"""Which filters each selection strategy keeps, to follow "keep 6 of 128 filters,"."""
+
+READABLE_SCALES_DB = {
+    "cifar10": (
+        ("mean image", 12.7),
+        ("label only", 13.1),
+        ("4×4 thumbnail", 17.5),
+        ("8×8 thumbnail", 20.2),
+        ("16×16 thumbnail", 24.5),
+    )
+}
+"""What a mean per-image PSNR amounts to, by data set; measured on CIFAR-10's test images."""
+
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def format_value(metric: str, value: float) -> str:
+    """Return a number with its unit as people read it.
+
+    Args:
+        metric: A name in `METRICS`; any other is printed with four significant digits.
+        value: The number in the table's own unit.
+
+    Returns:
+        For example ``"61.3%"``, ``"17.12 dB"`` or ``"66.4 MFLOPs"``; ``"not known"`` for NaN.
+    """
+    return "".join(_number_and_unit(metric, value))
+
+
+def format_interval(metric: str, lower: float, upper: float) -> str:
+    """Return an interval as ``"58.9 to 63.5%"``; the unit stands once where it is shared.
+
+    Args:
+        metric: A name in `METRICS`.
+        lower: Lower end.
+        upper: Upper end.
+    """
+    (low, low_unit), (high, high_unit) = (_number_and_unit(metric, v) for v in (lower, upper))
+    return f"{low}{'' if low_unit == high_unit else low_unit} to {high}{high_unit}"
+
+
+def _number_and_unit(metric: str, value: float) -> tuple[str, str]:
+    if not math.isfinite(value):
+        return "not known", ""
+    shown = METRICS.get(metric)
+    if shown is None:
+        return f"{value:.4g}", ""
+    if not shown.si:
+        space = "" if shown.unit in ("", "%") else " "
+        return f"{value * shown.scale:.{shown.digits}f}", f"{space}{shown.unit}"
+    for factor, prefix in _PREFIXES:
+        if abs(value) >= factor:
+            return _significant(value / factor, shown.digits), f" {prefix}{shown.unit}"
+    return _significant(value, shown.digits), f" {shown.unit}"
+
+
+def format_difference(metric: str, value: float) -> str:
+    """Return a difference of two values with its unit; for a fraction in percentage points.
+
+    Args:
+        metric: A name in `METRICS`.
+        value: The difference in the table's own unit.
+    """
+    return format_value(metric, value).replace("%", " points")
+
+
+def _significant(value: float, digits: int) -> str:
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
+    return f"{value:.{decimals}f}"
+
+
+def label(metric: str) -> str:
+    """Return the metric in words, or its own name where it has none.
+
+    Args:
+        metric: A metric's name.
+    """
+    return METRICS[metric].label if metric in METRICS else metric
+
+
+def axis_title(metric: str) -> str:
+    """Return an axis title with unit and direction.
+
+    Args:
+        metric: A name in `METRICS`.
+
+    Returns:
+        For example ``"Privacy loss (PSNR), dB (lower is more private)"``.
+    """
+    shown = METRICS[metric]
+    unit = f", {shown.unit}" if shown.unit not in ("", "%") else ""
+    good = "more private" if metric in PRIVACY else "better"
+    return f"{shown.label}{unit} ({shown.better} is {good})"
+
+
+def topology_words(cut_layer: str, kept_filters: int, strategy: str, seed: int = 0) -> str:
+    """Return a topology in one short phrase, in the words of `LocalTopology`.
+
+    Args:
+        cut_layer: Name of the cut.
+        kept_filters: Number of kept filters.
+        strategy: Selection strategy.
+        seed: Selection seed; 0 is left out.
+    """
+    filters = "filter" if kept_filters == 1 else "filters"
+    drawn = f" (seed {seed})" if seed else ""
+    return f"{cut_layer}, {kept_filters} {filters} by {strategy}{drawn}"
+
+
+def topologies_in_words(rows: Any) -> list[str]:
+    """Return `topology_words` of every row of a DataFrame with the topology columns.
+
+    Args:
+        rows: DataFrame with `TOPOLOGY_COLUMNS`.
+    """
+    columns = (rows[name].tolist() for name in TOPOLOGY_COLUMNS)
+    return [topology_words(*fields) for fields in zip(*columns, strict=True)]
+
+
+def topology_fields(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a topology's fields as plain Python values, ready for JSON.
+
+    Args:
+        row: A candidate: a Series or a dict.
+    """
+    fields: dict[str, Any] = {name: row[name] for name in TOPOLOGY_COLUMNS}
+    integers = ("kept_filters", "selection_seed")
+    return {k: int(v) if k in integers else str(v) for k, v in fields.items()}
+
+
+def plotly_text(text: str) -> str:
+    """Return text that Plotly shows as it is; its labels would otherwise read HTML tags.
+
+    Args:
+        text: Any string a user may have written.
+    """
+    return html.escape(text, quote=False)
+
+
+def plain_numbers(values: Iterable[float], decimals: int = 6) -> list[float | int | None]:
+    """Return numbers for JSON: rounded, whole numbers as integers, NaN and infinity as null.
+
+    Args:
+        values: Numbers; booleans become 0 and 1.
+        decimals: Decimals kept.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind in "iub":
+        return [int(v) for v in array.tolist()]
+    rounded = np.round(array.astype(float), decimals).tolist()
+    return [v if math.isfinite(v) else None for v in rounded]
+
+
+def readable_scale(table: Any) -> tuple[tuple[str, float], ...]:
+    """Return what PSNR values amount to on the table's data, or nothing where not measured.
+
+    Args:
+        table: A `CharacterizationTable`; ``sidecar["data"]["psnr_scale_db"]`` (name to dB) is used
+            where present, else `READABLE_SCALES_DB`.
+
+    Returns:
+        Pairs of name and dB, ascending.
+    """
+    data = table.sidecar.get("data", {})
+    own = data.get("psnr_scale_db")
+    if own:
+        return tuple(sorted(((str(k), float(v)) for k, v in own.items()), key=lambda p: p[1]))
+    return READABLE_SCALES_DB.get(str(data.get("name", "")), ())
+
+
+def is_privacy(metric: str) -> bool:
+    """Return whether a limit on the metric is checked on the upper end of its interval.
+
+    Args:
+        metric: A metric's name.
+    """
+    return metric in PRIVACY
