@@ -1,0 +1,198 @@
+"""The tables of a ``study.toml``, each a frozen dataclass with the function that reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from privynet_opt.constraints import Constraint, parse_constraints
+from privynet_opt.errors import ConstraintError
+from privynet_opt.metrics import parse_objectives
+from privynet_opt.toml_reader import Section
+from privynet_opt.topology import SELECTION_STRATEGIES
+
+SAMPLERS = ("nsga2", "nsga3", "tpe", "random", "qmc", "gp")
+"""How the Optuna study chooses its trials."""
+
+DEFAULT_OBJECTIVES = ("accuracy", "psnr_db", "local_flops")
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """The pre-trained network that is cut.
+
+    Attributes:
+        name: A torchvision classification network, or ``"small_cnn"``.
+        weights: torchvision's name of the weights, a state-dict file (a relative path counts from
+            the study's folder), or ``"none"``.
+    """
+
+    name: str
+    weights: str
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """The images.
+
+    Attributes:
+        name: A torchvision dataset, a folder, an ``.npz`` file, or ``"digits"``.
+        image_size: Rows and columns in pixels.
+    """
+
+    name: str
+    image_size: int
+
+
+@dataclass(frozen=True)
+class SearchSpaceSpec:
+    """What a topology may be.
+
+    Attributes:
+        cut_layers: Names of the cuts, in network order.
+        kept_filters: Counts of kept filters; each cut takes those below its channels, and all.
+        selection_strategies: How kept filters may be chosen.
+    """
+
+    cut_layers: tuple[str, ...]
+    kept_filters: tuple[int, ...]
+    selection_strategies: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SearchSpec:
+    """What is asked of the topologies, and how they are searched.
+
+    Attributes:
+        objectives: Metric names; directions are known.
+        constraints: Limits that hold unless the user sets others.
+        n_trials: Trials of one run.
+        seed: Seed of the sampler.
+        sampler: One of `SAMPLERS`.
+        confidence: Level of the proxies' intervals, between 0 and 1.
+    """
+
+    objectives: tuple[str, ...]
+    constraints: tuple[Constraint, ...]
+    n_trials: int
+    seed: int
+    sampler: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class CharacterizationSpec:
+    """How much is measured.
+
+    Attributes:
+        n_cloud: Images that train the cloud network.
+        n_attacker: Images that train the attackers; disjoint from the others.
+        n_score: Images that score both; disjoint from the others.
+        trained_topologies: Topologies whose attacker and cloud network are trained.
+        repeated_seeds: Seeds of each repeated random choice.
+    """
+
+    n_cloud: int
+    n_attacker: int
+    n_score: int
+    trained_topologies: int
+    repeated_seeds: int
+
+
+def read_network(section: Section, directory: Path) -> NetworkSpec:
+    """Read ``[network]``; a weights file beside the study becomes an absolute path.
+
+    Args:
+        section: The table; its faults are noted there.
+        directory: The folder of the study.
+    """
+    name = section.take("name", str)
+    weights = section.take("weights", str, default="none")
+    if (directory / weights).is_file():
+        weights = str(directory / weights)
+    section.check_no_others()
+    return NetworkSpec(name, weights)
+
+
+def read_data(section: Section) -> DataSpec:
+    """Read ``[data]``.
+
+    Args:
+        section: The table; its faults are noted there.
+    """
+    data = DataSpec(section.take("name", str), _positive(section, "image_size"))
+    section.check_no_others()
+    return data
+
+
+def read_search_space(section: Section) -> SearchSpaceSpec:
+    """Read ``[search_space]``; counts of kept filters are sorted.
+
+    Args:
+        section: The table; its faults are noted there.
+    """
+    cut_layers = section.take_list("cut_layers", str)
+    kept_filters = section.take_list("kept_filters", int)
+    if any(count < 1 for count in kept_filters):
+        section.fault("kept_filters", "be at least 1 each", str(list(kept_filters)))
+    strategies = section.take_list("selection_strategies", str, SELECTION_STRATEGIES)
+    section.check_known("selection_strategies", strategies, SELECTION_STRATEGIES)
+    section.check_no_others()
+    return SearchSpaceSpec(cut_layers, tuple(sorted(kept_filters)), strategies)
+
+
+def read_search(section: Section) -> SearchSpec:
+    """Read ``[search]``, every key of which has a default.
+
+    Args:
+        section: The table; its faults are noted there.
+    """
+    objectives = section.take_list("objectives", str, DEFAULT_OBJECTIVES)
+    limits = section.take_list("constraints", str, ())
+    try:
+        parse_objectives(objectives)
+    except ConstraintError as error:
+        section.faults.append(str(error))
+    constraints: tuple[Constraint, ...] = ()
+    try:
+        constraints = parse_constraints(limits)
+    except ConstraintError as error:
+        section.faults.append(str(error))
+    search = SearchSpec(
+        objectives=objectives,
+        constraints=constraints,
+        n_trials=_positive(section, "n_trials", 1000),
+        seed=section.take("seed", int, 0, "be at least 0", lambda seed: seed >= 0),
+        sampler=section.take_known("sampler", SAMPLERS, "nsga2"),
+        confidence=section.take(
+            "confidence", float, 0.9, "lie between 0 and 1", lambda level: 0 < level < 1
+        ),
+    )
+    section.check_no_others()
+    return search
+
+
+def read_characterization(section: Section) -> CharacterizationSpec:
+    """Read ``[characterization]``, every key of which has a default.
+
+    Args:
+        section: The table; its faults are noted there.
+    """
+    images = section.section("images", required=False)
+    characterization = CharacterizationSpec(
+        n_cloud=_positive(images, "cloud", 20_000),
+        n_attacker=_positive(images, "attacker", 20_000),
+        n_score=_positive(images, "score", 2_000),
+        trained_topologies=_positive(section, "trained_topologies", 80),
+        repeated_seeds=_positive(section, "repeated_seeds", 3),
+    )
+    images.check_no_others()
+    section.check_no_others()
+    return characterization
+
+
+def _positive(section: Section, key: str, default: int | None = None) -> int:
+    rule = ("be at least 1", lambda number: number >= 1)
+    if default is None:
+        return section.take(key, int, rule=rule[0], holds=rule[1])
+    return section.take(key, int, default, *rule)
