@@ -1,0 +1,142 @@
+"""Which topologies there are; the search and the enumeration draw from the same definition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from privynet_opt.characterization.design import kept_grid
+from privynet_opt.errors import StudyError, did_you_mean
+from privynet_opt.topology import LocalTopology
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import BaseTrial
+
+    from privynet_opt.study_spec import SearchSpaceSpec
+
+TOPOLOGY_COLUMNS = ("cut_layer", "kept_filters", "selection_strategy", "selection_seed")
+"""Columns that describe a topology wherever topologies are rows."""
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """Cuts × counts of kept filters × selection strategies.
+
+    Where a cut keeps all of its filters, every strategy is the same local network; it is listed
+    once, under the first strategy. Seeded strategies use seed 0.
+
+    Attributes:
+        grids: Counts of kept filters by cut layer, in network order; ascending, the last of each
+            keeps all.
+        selection_strategies: How kept filters may be chosen.
+    """
+
+    grids: Mapping[str, tuple[int, ...]]
+    selection_strategies: tuple[str, ...]
+
+    @classmethod
+    def of_study(cls, spec: SearchSpaceSpec, channels: Mapping[str, int]) -> SearchSpace:
+        """Return the space a study describes, on the cuts that were characterized.
+
+        Args:
+            spec: The study's search space.
+            channels: Output channels by cut layer.
+
+        Returns:
+            The space; each cut offers the study's counts below its channels, and all of them.
+
+        Raises:
+            StudyError: If a cut was not characterized, or a count exceeds every cut's channels.
+        """
+        for cut in spec.cut_layers:
+            if cut not in channels:
+                raise StudyError(
+                    "`search_space.cut_layers` must be cuts of the characterization table, but "
+                    f"got {cut!r}. {did_you_mean(cut, channels)}"
+                )
+        most = max(channels[cut] for cut in spec.cut_layers)
+        if max(spec.kept_filters) > most:
+            raise StudyError(
+                "`search_space.kept_filters` must not exceed the channels of every cut, but got "
+                f"{max(spec.kept_filters)} where the widest cut has {most}. Leave it out."
+            )
+        grids = {cut: tuple(kept_grid(spec.kept_filters, channels[cut])) for cut in spec.cut_layers}
+        return cls(grids, spec.selection_strategies)
+
+    def __len__(self) -> int:
+        """Return the number of topologies."""
+        return len(self.topologies)
+
+    @cached_property
+    def topologies(self) -> tuple[LocalTopology, ...]:
+        """Every topology once: by cut, then count, then strategy."""
+        return tuple(
+            LocalTopology(cut, kept, strategy)
+            for cut, grid in self.grids.items()
+            for kept in grid
+            for strategy in self.selection_strategies[: 1 if kept == grid[-1] else None]
+        )
+
+    @cached_property
+    def rows(self) -> dict[LocalTopology, int]:
+        """Return where each topology stands in `enumerate`."""
+        return {topology: row for row, topology in enumerate(self.topologies)}
+
+    def enumerate(self) -> pd.DataFrame:
+        """Return every topology once, one row each.
+
+        Returns:
+            Columns `TOPOLOGY_COLUMNS`.
+        """
+        import pandas as pd
+
+        rows = [(t.cut_layer, t.kept_filters, t.selection_strategy, 0) for t in self.topologies]
+        return pd.DataFrame(rows, columns=list(TOPOLOGY_COLUMNS))
+
+    def suggest(self, trial: BaseTrial) -> LocalTopology:
+        """Let an Optuna trial choose a topology.
+
+        ``kept_position`` runs along the cut's own grid, from 0 (the smallest count) to 1 (all
+        filters), so that every cut has the same variables and none draws counts it does not have.
+
+        Args:
+            trial: The trial; gets ``cut_layer``, ``kept_position`` and ``selection_strategy``.
+
+        Returns:
+            One of `topologies`.
+        """
+        cut = trial.suggest_categorical("cut_layer", list(self.grids))
+        position = trial.suggest_float("kept_position", 0.0, 1.0)
+        strategy = trial.suggest_categorical("selection_strategy", list(self.selection_strategies))
+        grid = self.grids[cut]
+        kept = grid[min(int(position * len(grid)), len(grid) - 1)]
+        if kept == grid[-1]:
+            strategy = self.selection_strategies[0]
+        return LocalTopology(cut, kept, strategy)
+
+    def parameters(self, topology: LocalTopology) -> dict[str, Any]:
+        """Return Optuna parameters for which `suggest` returns a topology.
+
+        Args:
+            topology: One of `topologies`.
+        """
+        grid = self.grids[topology.cut_layer]
+        return {
+            "cut_layer": topology.cut_layer,
+            "kept_position": (grid.index(topology.kept_filters) + 0.5) / len(grid),
+            "selection_strategy": topology.selection_strategy,
+        }
+
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Return the Optuna distributions of the parameters."""
+        from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+        return {
+            "cut_layer": CategoricalDistribution(tuple(self.grids)),
+            "kept_position": FloatDistribution(0.0, 1.0),
+            "selection_strategy": CategoricalDistribution(self.selection_strategies),
+        }

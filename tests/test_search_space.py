@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from problems import toy_cuts, toy_topologies
+
+from privynet_opt.errors import StudyError
+from privynet_opt.search_space import TOPOLOGY_COLUMNS, SearchSpace
+from privynet_opt.study_spec import SearchSpaceSpec, load_study
+from privynet_opt.topology import LocalTopology
+
+CHANNELS = {cut.name: cut.channels for cut in toy_cuts()}
+
+
+@pytest.fixture
+def space(toy_study: Path) -> SearchSpace:
+    return SearchSpace.of_study(load_study(toy_study).search_space, CHANNELS)
+
+
+def test_enumeration_lists_every_topology_once_in_network_order(space: SearchSpace) -> None:
+    frame = space.enumerate()
+    assert list(frame.columns) == list(TOPOLOGY_COLUMNS)
+    assert [tuple(row) for row in frame.itertuples(index=False)] == toy_topologies()
+    assert len(space) == len(frame) == len(space.rows)
+
+
+def test_a_cut_offers_the_counts_below_its_channels_and_all_of_them() -> None:
+    spec = SearchSpaceSpec(("conv1", "conv3"), (1, 6, 12, 32), ("lda", "random"))
+    space = SearchSpace.of_study(spec, CHANNELS)
+    assert space.grids == {"conv1": (1, 6, 8), "conv3": (1, 6, 12, 32)}
+
+
+def test_keeping_every_filter_is_one_topology_whatever_the_strategy() -> None:
+    spec = SearchSpaceSpec(("conv1",), (4, 8), ("lda", "random"))
+    topologies = SearchSpace.of_study(spec, CHANNELS).topologies
+    assert topologies == (
+        LocalTopology("conv1", 4, "lda"),
+        LocalTopology("conv1", 4, "random"),
+        LocalTopology("conv1", 8, "lda"),
+    )
+
+
+def test_a_cut_that_was_not_measured_is_named() -> None:
+    spec = SearchSpaceSpec(("conv1", "conv4"), (1,), ("lda",))
+    with pytest.raises(StudyError, match=r"but got 'conv4'\. Did you mean"):
+        SearchSpace.of_study(spec, CHANNELS)
+
+
+def test_a_count_beyond_every_cut_is_named() -> None:
+    spec = SearchSpaceSpec(("conv1", "conv3"), (1, 33), ("lda",))
+    with pytest.raises(StudyError, match="got 33 where the widest cut has 32"):
+        SearchSpace.of_study(spec, CHANNELS)
+
+
+def test_parameters_of_every_topology_suggest_that_topology(space: SearchSpace) -> None:
+    for topology in space.topologies:
+        trial = optuna.trial.FixedTrial(space.parameters(topology))
+        assert space.suggest(trial) == topology
+
+
+def test_suggestions_use_the_declared_distributions_and_reach_everything(
+    space: SearchSpace,
+) -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    found = set()
+    for _ in range(1500):
+        trial = study.ask()
+        found.add(space.suggest(trial))
+        assert trial.distributions == space.distributions()
+    assert found == set(space.topologies)
+
+
+def test_the_ends_of_the_position_are_the_ends_of_the_grid(space: SearchSpace) -> None:
+    for position, kept in ((0.0, 1), (1.0, 32), (np.nextafter(1.0, 0), 32)):
+        parameters = {
+            "cut_layer": "conv3",
+            "kept_position": position,
+            "selection_strategy": "lda",
+        }
+        assert space.suggest(optuna.trial.FixedTrial(parameters)).kept_filters == kept
