@@ -1,0 +1,122 @@
+"""Every topology of the space with its predictions, exact costs, measurements and verdict.
+
+Predictions come from the proxies, costs from the cuts' profiles; both vectorised over the whole
+space, so that the search afterwards only looks rows up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from privynet_opt.characterization.schema import FIDELITIES
+from privynet_opt.constraints import Constraint
+from privynet_opt.cost import COST_NAMES, cut_costs
+from privynet_opt.metrics import PREDICTED, checked_column, to_losses
+from privynet_opt.pareto import non_dominated
+from privynet_opt.search_space import TOPOLOGY_COLUMNS
+
+if TYPE_CHECKING:
+    from privynet_opt.characterization.table import CharacterizationTable
+    from privynet_opt.proxies import Proxies
+
+
+def build_candidates(
+    topologies: pd.DataFrame, table: CharacterizationTable, proxies: Proxies
+) -> pd.DataFrame:
+    """Return what is known of every topology, before any limit is applied.
+
+    Args:
+        topologies: Columns `TOPOLOGY_COLUMNS`, one row each.
+        table: The measurements and the cuts' profiles.
+        proxies: Fitted on the table.
+
+    Returns:
+        The topologies with, for each predicted metric ``t``, ``t``, ``t_lower``, ``t_upper``;
+        the exact costs `COST_NAMES`; ``extrapolation``; ``measured``, ``measured_t`` and
+        ``measured_fidelity`` where the topology itself was trained (NaN and ``""`` elsewhere).
+    """
+    predictions = proxies.predict(topologies).set_axis(topologies.index)
+    costs = _costs(topologies, table)
+    measured = _measured(topologies, table.trained)
+    return pd.concat([topologies, predictions, costs, measured], axis=1)
+
+
+def judge(
+    candidates: pd.DataFrame, objectives: Sequence[str], constraints: Sequence[Constraint]
+) -> pd.DataFrame:
+    """Return the candidates with their violations, feasibility and place on the front.
+
+    Args:
+        candidates: From `build_candidates`.
+        objectives: Metric names.
+        constraints: Limits; those on privacy are checked at the upper end of the interval.
+
+    Returns:
+        A copy with ``violation_<metric>`` per constraint (a share of the limit), ``feasible``
+        and ``on_front`` (feasible, and no feasible candidate beats it in the objectives).
+    """
+    judged = candidates.copy()
+    feasible = np.ones(len(judged), dtype=bool)
+    for constraint in constraints:
+        violation = constraint.violation(judged[checked_column(constraint.metric)])
+        judged[f"violation_{constraint.metric}"] = violation
+        feasible &= violation <= 0
+    on_front = np.zeros(len(judged), dtype=bool)
+    on_front[feasible] = non_dominated(to_losses(judged[feasible], objectives))
+    judged["feasible"] = feasible
+    judged["on_front"] = on_front
+    return judged
+
+
+def front_of(candidates: pd.DataFrame) -> pd.DataFrame:
+    """Return the Pareto front, the most accurate topology first.
+
+    Args:
+        candidates: From `judge`.
+    """
+    front = candidates[candidates["on_front"]]
+    order = front.sort_values(["accuracy", "local_flops"], ascending=[False, True], kind="stable")
+    return order.reset_index(drop=True)
+
+
+def best_of(candidates: pd.DataFrame) -> pd.Series | None:
+    """Return the feasible candidate of the highest predicted accuracy, or None.
+
+    Args:
+        candidates: From `judge`.
+
+    Returns:
+        The row; of equally accurate ones that with the fewest local FLOPs.
+    """
+    feasible = candidates[candidates["feasible"]]
+    if feasible.empty:
+        return None
+    order = np.lexsort([feasible["local_flops"], -feasible["accuracy"]])
+    return feasible.iloc[order[0]]
+
+
+def _costs(topologies: pd.DataFrame, table: CharacterizationTable) -> pd.DataFrame:
+    costs = pd.DataFrame(0, index=topologies.index, columns=list(COST_NAMES), dtype=np.int64)
+    for cut, rows in topologies.groupby("cut_layer", sort=False).groups.items():
+        kept = topologies.loc[rows, "kept_filters"].to_numpy()
+        for name, values in cut_costs(table.cuts[str(cut)], kept).items():
+            costs.loc[rows, name] = values
+    return costs
+
+
+def _measured(topologies: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
+    keys = list(TOPOLOGY_COLUMNS)
+    rank = trained["fidelity"].map(FIDELITIES.index)
+    dearest = rank == rank.groupby([trained[key] for key in keys]).transform("max")
+    # Several training seeds of one fidelity: their mean is the measurement.
+    grouped = trained[dearest].groupby(keys, sort=False)
+    found = grouped[list(PREDICTED)].mean().assign(fidelity=grouped["fidelity"].first())
+    aligned = found.reindex(pd.MultiIndex.from_frame(topologies[keys]))
+    measured = aligned.add_prefix("measured_").set_axis(topologies.index)
+    measured["measured_fidelity"] = measured["measured_fidelity"].fillna("").astype(str)
+    measured.insert(0, "measured", measured["measured_accuracy"].notna())
+    return measured

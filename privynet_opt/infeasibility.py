@@ -1,0 +1,180 @@
+"""Why nothing is feasible, and the least that would have to give.
+
+An empty feasible set is an answer: which limit excludes most, which limits exclude each other,
+which topology comes closest, and how far each limit alone would have to move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from privynet_opt.constraints import Constraint
+from privynet_opt.errors import ConstraintError
+from privynet_opt.metrics import METRICS, checked_column
+from privynet_opt.search_space import TOPOLOGY_COLUMNS
+from privynet_opt.topology import LocalTopology
+
+SHOWN_DIGITS = 4
+"""Significant digits of a proposed limit; it is rounded to the side that still admits."""
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """The smallest move of one limit, all others kept, that admits a topology.
+
+    Attributes:
+        constraint: The limit as it is.
+        relaxed: The limit that would do; None where no value of it helps.
+        topology: The topology it would admit; None likewise.
+    """
+
+    constraint: Constraint
+    relaxed: Constraint | None
+    topology: LocalTopology | None
+
+    def __str__(self) -> str:
+        """Return the relaxation as a line of the verdict."""
+        if self.relaxed is None:
+            return f"{self.constraint}: no other value helps while the other limits stay"
+        return f"{self.constraint} -> {self.relaxed} admits {self.topology}"
+
+
+@dataclass(frozen=True)
+class Infeasibility:
+    """Why no candidate is feasible.
+
+    Attributes:
+        n_candidates: Topologies in the space.
+        excluded: How many of them each constraint excludes, the most first.
+        reachable: The best checked value of any topology, by constraint that all of them break.
+        conflicts: Pairs of constraints that can each be met, but never together.
+        nearest: The candidate whose largest violation, as a share of the limit, is smallest.
+        violations: That candidate's violations by constraint, shares of the limits.
+        relaxations: One per constraint.
+    """
+
+    n_candidates: int
+    excluded: dict[Constraint, int]
+    reachable: dict[Constraint, float]
+    conflicts: tuple[tuple[Constraint, Constraint], ...]
+    nearest: pd.Series
+    violations: dict[Constraint, float]
+    relaxations: tuple[Relaxation, ...]
+
+    def __str__(self) -> str:
+        """Return the explanation, one fact per line."""
+        return "\n".join(self.lines())
+
+    def lines(self) -> list[str]:
+        """Return the explanation, one fact per line."""
+        lines = [
+            f"{constraint} excludes {count:,} of {self.n_candidates:,} topologies"
+            + (", more than any other limit" if rank == 0 and len(self.excluded) > 1 else "")
+            for rank, (constraint, count) in enumerate(self.excluded.items())
+        ]
+        lines += [
+            f"{constraint} is out of reach by itself: the best of all topologies has {best:.4g}"
+            for constraint, best in self.reachable.items()
+        ]
+        lines += [
+            f"{a} and {b} exclude each other: no topology meets both" for a, b in self.conflicts
+        ]
+        if len(self.excluded) > 2 and not self.reachable and not self.conflicts:
+            lines.append("every two of the limits can be met together; all of them cannot")
+        lines.append(f"nearest: {topology_of(self.nearest)}, {self._misses()}")
+        return lines + [f"relax {relaxation}" for relaxation in self.relaxations]
+
+    def _misses(self) -> str:
+        broken = {c: v for c, v in self.violations.items() if v > 0}
+        return " and ".join(
+            f"{c.metric} {self.nearest[checked_column(c.metric)]:.4g} ({v:.1%} beyond {c})"
+            for c, v in broken.items()
+        )
+
+
+def explain_infeasibility(
+    candidates: pd.DataFrame, constraints: Sequence[Constraint]
+) -> Infeasibility | None:
+    """Return why no candidate is feasible, or None where one is.
+
+    Args:
+        candidates: From `judge`.
+        constraints: The limits they were judged by.
+    """
+    values = [candidates[checked_column(c.metric)].to_numpy(dtype=float) for c in constraints]
+    if not constraints or candidates.empty or candidates["feasible"].any():
+        return None
+    violations = np.stack([c.violation(v) for c, v in zip(constraints, values, strict=True)])
+    meets = violations <= 0
+    counts = {c: int((~met).sum()) for c, met in zip(constraints, meets, strict=True)}
+    nearest = int(violations.max(axis=0).argmin())
+    return Infeasibility(
+        n_candidates=len(candidates),
+        excluded=dict(sorted(counts.items(), key=lambda pair: -pair[1])),
+        reachable={
+            c: _best(c, v)
+            for c, v, met in zip(constraints, values, meets, strict=True)
+            if not met.any()
+        },
+        conflicts=tuple(
+            (constraints[i], constraints[j])
+            for i, j in combinations(range(len(constraints)), 2)
+            if meets[i].any() and meets[j].any() and not (meets[i] & meets[j]).any()
+        ),
+        nearest=candidates.iloc[nearest],
+        violations={c: float(v) for c, v in zip(constraints, violations[:, nearest], strict=True)},
+        relaxations=tuple(
+            _relax(candidates, constraint, values[index], _all(np.delete(meets, index, 0)))
+            for index, constraint in enumerate(constraints)
+        ),
+    )
+
+
+def topology_of(row: pd.Series) -> LocalTopology:
+    """Return the topology a candidate's row describes.
+
+    Args:
+        row: A row with the topology columns.
+    """
+    cut, kept, strategy, seed = (row[name] for name in TOPOLOGY_COLUMNS)
+    return LocalTopology(str(cut), int(kept), str(strategy), int(seed))
+
+
+def _best(constraint: Constraint, values: NDArray[np.float64]) -> float:
+    return float(values.max() if METRICS[constraint.metric].higher_is_better else values.min())
+
+
+def _relax(
+    candidates: pd.DataFrame,
+    constraint: Constraint,
+    values: NDArray[np.float64],
+    meets_others: NDArray[np.bool_],
+) -> Relaxation:
+    if not meets_others.any():
+        return Relaxation(constraint, None, None)
+    violation = np.where(meets_others, constraint.violation(values), np.inf)
+    row = int(violation.argmin())
+    limit = _round_outward(float(values[row]), up=constraint.operator == "<=")
+    try:
+        relaxed = constraint.with_limit(limit)
+    except ConstraintError:  # beyond the metric's range, as ssim <= 1.02
+        return Relaxation(constraint, None, None)
+    return Relaxation(constraint, relaxed, topology_of(candidates.iloc[row]))
+
+
+def _all(meets: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return np.asarray(meets.all(axis=0))
+
+
+def _round_outward(value: float, up: bool) -> float:
+    """Round to few digits, never past the value: a proposed limit must admit it."""
+    exact = Decimal(repr(value))
+    step = Decimal(1).scaleb(exact.adjusted() + 1 - SHOWN_DIGITS)
+    return float(exact.quantize(step, ROUND_CEILING if up else ROUND_FLOOR))
