@@ -1,0 +1,157 @@
+"""Held-out errors of a proxy, and intervals that keep their promise on held-out rows.
+
+Rows that share cut layer and kept filters are held out together: their measurements differ only
+by which filters were drawn, so a random split would test on near copies of the training rows.
+Intervals are split conformal (Vovk et al. 2005) with normalised scores (Lei et al. 2018, §5.2):
+the prediction plus or minus its spread times a quantile of the scores
+``|measured - predicted| / spread`` of held-out rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from privynet_opt.proxies.base import Floats, Model
+
+MAX_FOLDS = 10
+"""Each fold refits the hyper-parameters, so the number of folds sets the time of a fit."""
+
+Folds = list[np.ndarray]
+"""Positions of the rows held out together; every row is in exactly one fold."""
+
+
+@dataclass(frozen=True)
+class ProxyValidation:
+    """How well a proxy predicts rows it was not fitted to.
+
+    Attributes:
+        target: ``accuracy``, ``psnr_db`` or ``ssim``; errors and widths are in its unit.
+        model: Name of the model that was chosen.
+        errors: Mean absolute error of every candidate, by name of the model. The smallest was
+            chosen, so its error is optimistic by what choosing among so few can give.
+        n_rows: Trained measurements.
+        n_groups: Distinct (cut layer, kept filters) among them.
+        mean_absolute_error: Over all rows, each predicted with its group held out.
+        spearman: Rank correlation of predicted and measured; NaN if either is constant.
+        r2: Share of the variance explained; NaN if the target is constant.
+        confidence: What the intervals promise to cover.
+        coverage: Share of rows inside their interval, whose width was set without their fold.
+        half_width: Median half width of those intervals.
+        loco_mean_absolute_error: As above with a whole cut layer held out; NaN for one cut.
+        loco_spearman: As above with a whole cut layer held out.
+        predictions: One row per measurement: topology, fidelity, measured, predicted, lower,
+            upper; predictions and intervals as above.
+    """
+
+    target: str
+    model: str
+    errors: dict[str, float]
+    n_rows: int
+    n_groups: int
+    mean_absolute_error: float
+    spearman: float
+    r2: float
+    confidence: float
+    coverage: float
+    half_width: float
+    loco_mean_absolute_error: float
+    loco_spearman: float
+    predictions: pd.DataFrame
+
+
+def group_folds(groups: Sequence[object], n_folds: int = MAX_FOLDS) -> Folds:
+    """Deal groups out to folds.
+
+    Args:
+        groups: The group of each row, in an order that puts neighbouring groups side by side.
+        n_folds: At most so many folds.
+
+    Returns:
+        The folds; the groups take turns, so that neighbours are in different folds.
+    """
+    order = {group: index for index, group in enumerate(dict.fromkeys(groups))}
+    n_folds = min(n_folds, len(order))
+    turns = np.array([order[group] % n_folds for group in groups])
+    return [np.flatnonzero(turns == turn) for turn in range(n_folds)]
+
+
+def held_out(
+    build: Callable[[], Model], inputs: Floats, targets: Floats, folds: Folds
+) -> tuple[Floats, Floats]:
+    """Predict every row by a model that was fitted without its fold.
+
+    Args:
+        build: Makes an unfitted model.
+        inputs: Design matrix, shape ``(n_rows, n_inputs)``.
+        targets: Shape ``(n_rows,)``.
+        folds: At least two.
+
+    Returns:
+        Means and spreads, shape ``(n_rows,)`` each.
+    """
+    means, spreads = np.empty(len(targets)), np.empty(len(targets))
+    for fold in folds:
+        kept = np.setdiff1d(np.arange(len(targets)), fold)
+        model = build().fit(inputs[kept], targets[kept])
+        means[fold], spreads[fold] = model.predict(inputs[fold])
+    return means, spreads
+
+
+def conformal_scale(scores: Floats, confidence: float) -> float:
+    """Return by how many spreads an interval must reach to cover a new row.
+
+    Args:
+        scores: ``|measured - predicted| / spread`` of held-out rows, shape ``(n,)``, n at least 2.
+        confidence: Share of new rows to cover, in (0, 1).
+
+    Returns:
+        The score of rank ``ceil((n + 1) * confidence)``. With too few scores for that rank, the
+        half width of Student's prediction interval for errors of mean zero, or the largest score
+        if that is more: wide, and no longer free of assumptions.
+    """
+    count = len(scores)
+    rank = math.ceil((count + 1) * confidence)
+    if rank <= count:
+        return float(np.sort(scores)[rank - 1])
+    from scipy.special import stdtrit
+
+    quantile = float(stdtrit(count, (1 + confidence) / 2))
+    return max(float(scores.max()), quantile * math.sqrt(float(np.mean(scores**2))))
+
+
+def cross_conformal_scales(scores: Floats, folds: Folds, confidence: float) -> Floats:
+    """Return each row's scale, set by the scores of the other folds alone.
+
+    Args:
+        scores: As in `conformal_scale`, one per row.
+        folds: At least two.
+        confidence: Share of rows to cover.
+
+    Returns:
+        Shape ``(n_rows,)``. Coverage measured with these is honest: no row's own error widens
+        its own interval.
+    """
+    scales = np.empty(len(scores))
+    for fold in folds:
+        others = np.setdiff1d(np.arange(len(scores)), fold)
+        scales[fold] = conformal_scale(scores[others], confidence)
+    return scales
+
+
+def rank_correlation(a: Floats, b: Floats) -> float:
+    """Return Spearman's correlation, ties averaged; NaN if either is constant."""
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return math.nan
+    ranks = pd.DataFrame({"a": a, "b": b}).rank()
+    return float(np.corrcoef(ranks["a"], ranks["b"])[0, 1])
+
+
+def explained_variance(measured: Floats, predicted: Floats) -> float:
+    """Return R², one less the squared errors over the squared deviations; NaN if constant."""
+    total = float(((measured - measured.mean()) ** 2).sum())
+    return 1 - float(((measured - predicted) ** 2).sum()) / total if total > 0 else math.nan

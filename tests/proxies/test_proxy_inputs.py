@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from privynet_opt.characterization.table import CharacterizationTable
+from privynet_opt.cost import cut_costs
+from privynet_opt.errors import TableError, TopologyError
+from privynet_opt.proxies.inputs import INPUT_NAMES, TARGETS, TOPOLOGY_COLUMNS, ProxyInputs
+
+
+def topologies(*rows: tuple[str, int, str, int]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=TOPOLOGY_COLUMNS)
+
+
+def screened(table: CharacterizationTable, **key: object) -> np.ndarray:
+    rows = table.screen
+    for name, value in key.items():
+        rows = rows[rows[name] == value]
+    return rows[list(TARGETS)].to_numpy().mean(axis=0)
+
+
+def test_matrix_holds_costs_of_the_cut_and_screen_values_of_the_row(
+    toy_table: CharacterizationTable,
+) -> None:
+    matrix = ProxyInputs(toy_table).matrix(topologies(("conv2p", 4, "lda", 0)), "standard")
+    row = dict(zip(INPUT_NAMES, matrix[0], strict=True))
+    costs = cut_costs(toy_table.cuts["conv2p"], 4)
+    accuracy, psnr_db, ssim = screened(
+        toy_table, cut_layer="conv2p", kept_filters=4, selection_strategy="lda"
+    )
+    assert row == pytest.approx(
+        {
+            "depth": 2,
+            "log_kept_filters": np.log(4),
+            "log_cells": np.log(64),
+            "log_local_macs": np.log1p(costs["local_macs"]),
+            "log_feature_bytes": np.log(4 * 4 * 64),
+            "screen_accuracy": accuracy,
+            "screen_psnr_db": psnr_db,
+            "screen_ssim": ssim,
+            "is_full": 0,
+        }
+    )
+
+
+def test_fidelity_is_an_input_of_each_row(toy_table: CharacterizationTable) -> None:
+    pair = topologies(("conv1", 2, "lda", 0), ("conv1", 2, "lda", 0))
+    matrix = ProxyInputs(toy_table).matrix(pair, pd.Series(["standard", "full"]))
+    assert matrix[:, INPUT_NAMES.index("is_full")].tolist() == [0, 1]
+    assert (matrix[0, :-1] == matrix[1, :-1]).all()
+
+
+def test_matrix_follows_the_rows_whatever_their_index(toy_table: CharacterizationTable) -> None:
+    inputs = ProxyInputs(toy_table)
+    rows = toy_table.trained
+    shuffled = rows.sample(frac=1, random_state=1)
+    positions = rows.index.get_indexer(shuffled.index)
+    whole = inputs.matrix(rows, rows["fidelity"])
+    assert (inputs.matrix(shuffled, shuffled["fidelity"]) == whole[positions]).all()
+
+
+def test_seed_that_was_screened_uses_its_own_values(toy_table: CharacterizationTable) -> None:
+    key = {"cut_layer": "conv3", "kept_filters": 16, "selection_strategy": "random"}
+    values = ProxyInputs(toy_table).screen_values(topologies(("conv3", 16, "random", 2)))
+    assert values[0] == pytest.approx(screened(toy_table, **key, selection_seed=2))
+
+
+def test_seed_never_screened_takes_the_mean_over_seeds(toy_table: CharacterizationTable) -> None:
+    key = {"cut_layer": "conv3", "kept_filters": 16, "selection_strategy": "random"}
+    values = ProxyInputs(toy_table).screen_values(topologies(("conv3", 16, "random", 9)))
+    assert values[0] == pytest.approx(screened(toy_table, **key))
+
+
+def test_count_never_screened_is_interpolated_over_log_filters(
+    toy_table: CharacterizationTable,
+) -> None:
+    key = {"cut_layer": "conv3", "selection_strategy": "lda"}
+    low, high = (screened(toy_table, **key, kept_filters=kept) for kept in (4, 8))
+    share = np.log(6 / 4) / np.log(8 / 4)
+    values = ProxyInputs(toy_table).screen_values(topologies(("conv3", 6, "lda", 0)))
+    assert values[0] == pytest.approx((1 - share) * low + share * high)
+
+
+def test_all_channels_kept_are_one_network_under_every_strategy(
+    toy_table: CharacterizationTable,
+) -> None:
+    rows = toy_table.rows
+    is_other = (rows["kept_filters"] == 32) & (rows["selection_strategy"] != "random")
+    inputs = ProxyInputs(replace(toy_table, rows=rows[~is_other]))
+    own = screened(toy_table, cut_layer="conv3", kept_filters=32, selection_strategy="random")
+    for strategy in ("random", "lda", "privacy", "magnitude"):
+        values = inputs.screen_values(topologies(("conv3", 32, strategy, 0)))
+        assert values[0] == pytest.approx(own)
+
+
+def test_strategy_never_screened_takes_the_mean_of_its_cut(
+    toy_table: CharacterizationTable,
+) -> None:
+    values = ProxyInputs(toy_table).screen_values(topologies(("conv1", 4, "magnitude", 0)))
+    assert values[0] == pytest.approx(screened(toy_table, cut_layer="conv1", kept_filters=4))
+
+
+def test_cut_never_screened_takes_the_strategys_mean_over_the_table(
+    toy_table: CharacterizationTable,
+) -> None:
+    others = replace(toy_table, rows=toy_table.rows[toy_table.rows["cut_layer"] != "conv2"])
+    values = ProxyInputs(others).screen_values(topologies(("conv2", 2, "lda", 0)))
+    expected = screened(others, kept_filters=2, selection_strategy="lda")
+    assert values[0] == pytest.approx(expected)
+
+
+def test_table_without_screen_rows_is_refused(toy_table: CharacterizationTable) -> None:
+    with pytest.raises(TableError, match=r"`fidelity` must be 'screen' in some rows.*characterize"):
+        ProxyInputs(replace(toy_table, rows=toy_table.trained))
+
+
+def test_topology_beyond_the_cuts_is_refused(toy_table: CharacterizationTable) -> None:
+    inputs = ProxyInputs(toy_table)
+    with pytest.raises(TopologyError, match=r"got 'conv33'\. Did you mean 'conv3'\?"):
+        inputs.matrix(topologies(("conv33", 2, "lda", 0)), "standard")
+    for kept in (0, 9):
+        with pytest.raises(TopologyError, match=f"1 to the 8 channels of conv1, .*={kept}"):
+            inputs.matrix(topologies(("conv1", kept, "lda", 0)), "standard")
+
+
+def test_no_topologies_give_no_rows(toy_table: CharacterizationTable) -> None:
+    nothing = toy_table.trained.iloc[:0]
+    assert ProxyInputs(toy_table).matrix(nothing, "standard").shape == (0, len(INPUT_NAMES))

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import r2_score
+
+from privynet_opt.proxies.validation import (
+    conformal_scale,
+    cross_conformal_scales,
+    explained_variance,
+    group_folds,
+    held_out,
+    rank_correlation,
+)
+
+
+class Memory:
+    """A model that predicts the mean of what it saw, and remembers it."""
+
+    seen: list[np.ndarray]
+
+    def __init__(self) -> None:
+        self.hyperparameters_: list[float] = []
+
+    def fit(self, inputs: np.ndarray, targets: np.ndarray) -> Memory:
+        self.rows = inputs[:, 0]
+        self.mean = targets.mean()
+        return self
+
+    def predict(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        assert not set(inputs[:, 0]) & set(self.rows), "a held-out row was fitted"
+        return np.full(len(inputs), self.mean), np.ones(len(inputs))
+
+
+def test_rows_of_a_group_are_held_out_together() -> None:
+    groups = [("conv1", kept) for kept in (1, 1, 2, 4, 4, 4, 8)] + [("conv2", 1)] * 3
+    folds = group_folds(groups, n_folds=3)
+    assert sorted(np.concatenate(folds)) == list(range(len(groups)))
+    held = [{groups[i] for i in fold} for fold in folds]
+    assert sum(len(names) for names in held) == len(set(groups))
+
+
+def test_neighbouring_groups_are_in_different_folds() -> None:
+    folds = group_folds(list("abcdefghijkl"), n_folds=4)
+    assert [fold.tolist() for fold in folds] == [[0, 4, 8], [1, 5, 9], [2, 6, 10], [3, 7, 11]]
+
+
+def test_there_are_never_more_folds_than_groups() -> None:
+    assert len(group_folds([1, 1, 2, 3, 3])) == 3
+    assert len(group_folds(range(99))) == 10
+
+
+def test_held_out_rows_are_never_fitted() -> None:
+    rows = np.arange(12.0)
+    folds = group_folds([int(row) // 2 for row in rows], n_folds=4)
+    means, spreads = held_out(Memory, rows[:, None], rows, folds)
+    for fold in folds:
+        assert means[fold] == pytest.approx(np.delete(rows, fold).mean())
+    assert (spreads == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("count", "confidence", "rank"), [(9, 0.9, 9), (19, 0.9, 18), (99, 0.9, 90), (99, 0.5, 50)]
+)
+def test_scale_is_the_score_of_the_conformal_rank(count: int, confidence: float, rank: int) -> None:
+    scores = np.random.default_rng(0).permutation(np.arange(1.0, count + 1))
+    assert conformal_scale(scores, confidence) == rank
+
+
+def test_new_scores_are_covered_as_promised() -> None:
+    generator = np.random.default_rng(5)
+    covered = [
+        (lambda s: s[-1] <= conformal_scale(s[:-1], 0.9))(generator.exponential(size=40))
+        for _ in range(4000)
+    ]
+    assert 0.89 < np.mean(covered) < 0.94
+
+
+def test_too_few_scores_give_students_interval() -> None:
+    scores = np.array([0.5, 1.0, 0.2, 0.7])
+    root_mean_square = math.sqrt((scores**2).mean())
+    student = stats.t.ppf(0.95, 4) * root_mean_square
+    assert conformal_scale(scores, 0.9) == pytest.approx(max(student, 1.0))
+    assert conformal_scale(scores, 0.99) > conformal_scale(scores, 0.9)
+
+
+def test_own_error_does_not_widen_the_own_interval() -> None:
+    folds = group_folds(range(30), n_folds=10)
+    scores = np.linspace(0.5, 1.0, 30)
+    before = cross_conformal_scales(scores, folds, 0.9)
+    scores[7] = 100.0
+    after = cross_conformal_scales(scores, folds, 0.9)
+    fold = next(fold for fold in folds if 7 in fold)
+    assert (after[fold] == before[fold]).all()
+    assert (np.delete(after, fold) >= np.delete(before, fold)).all()
+
+
+def test_rank_correlation_and_r2_agree_with_scipy_and_scikit_learn() -> None:
+    generator = np.random.default_rng(1)
+    a = generator.integers(0, 9, 40).astype(float)
+    b = a + generator.standard_normal(40)
+    assert rank_correlation(a, b) == pytest.approx(stats.spearmanr(a, b).statistic)
+    assert explained_variance(a, b) == pytest.approx(r2_score(a, b))
+
+
+def test_constant_values_have_no_correlation() -> None:
+    assert math.isnan(rank_correlation(np.ones(4), np.arange(4.0)))
+    assert math.isnan(explained_variance(np.ones(4), np.arange(4.0)))
