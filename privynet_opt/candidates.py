@@ -96,7 +96,8 @@ def best_of(candidates: pd.DataFrame) -> pd.Series | None:
     if feasible.empty:
         return None
     order = np.lexsort([feasible["local_flops"], -feasible["accuracy"]])
-    return feasible.iloc[order[0]]
+    best: pd.Series = feasible.iloc[order[0]]
+    return best
 
 
 def _costs(topologies: pd.DataFrame, table: CharacterizationTable) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from privynet_opt.constraints import Constraint
+from privynet_opt.constraints import Constraint, format_limit
 from privynet_opt.errors import ConstraintError
 from privynet_opt.metrics import METRICS, checked_column
 from privynet_opt.search_space import TOPOLOGY_COLUMNS
@@ -74,13 +74,14 @@ class Infeasibility:
 
     def lines(self) -> list[str]:
         """Return the explanation, one fact per line."""
+        counts = sorted(self.excluded.values())
         lines = [
             f"{constraint} excludes {count:,} of {self.n_candidates:,} topologies"
-            + (", more than any other limit" if rank == 0 and len(self.excluded) > 1 else "")
-            for rank, (constraint, count) in enumerate(self.excluded.items())
+            + (", more than any other limit" if counts[-2:-1] and count > counts[-2] else "")
+            for constraint, count in self.excluded.items()
         ]
         lines += [
-            f"{constraint} is out of reach by itself: the best of all topologies has {best:.4g}"
+            f"{constraint} is out of reach by itself: the best of all topologies has {_short(best)}"
             for constraint, best in self.reachable.items()
         ]
         lines += [
@@ -94,7 +95,7 @@ class Infeasibility:
     def _misses(self) -> str:
         broken = {c: v for c, v in self.violations.items() if v > 0}
         return " and ".join(
-            f"{c.metric} {self.nearest[checked_column(c.metric)]:.4g} ({v:.1%} beyond {c})"
+            f"{c.metric} {_short(self.nearest[checked_column(c.metric)])} ({v:.1%} beyond {c})"
             for c, v in broken.items()
         )
 
@@ -145,6 +146,10 @@ def topology_of(row: pd.Series) -> LocalTopology:
     """
     cut, kept, strategy, seed = (row[name] for name in TOPOLOGY_COLUMNS)
     return LocalTopology(str(cut), int(kept), str(strategy), int(seed))
+
+
+def _short(value: float) -> str:
+    return format_limit(float(f"{value:.{SHOWN_DIGITS}g}"))
 
 
 def _best(constraint: Constraint, values: NDArray[np.float64]) -> float:

@@ -1,0 +1,150 @@
+"""The Optuna study over the candidates, and how much of the enumerated front it finds.
+
+Every trial is a lookup in the vectorised predictions, so a thousand of them take about a second.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from optuna.samplers import BaseSampler
+from optuna.trial import TrialState
+
+from privynet_opt.metrics import to_losses
+from privynet_opt.pareto import hypervolume, hypervolume_history
+from privynet_opt.problem import Problem
+from privynet_opt.study_sections import SearchSpec
+from privynet_opt.study_storage import fail_stale_trials, quiet_optuna, storage_errors
+
+POPULATION = 50
+"""Trials of a generation of NSGA-II and NSGA-III: twenty generations in the usual 1,000 trials."""
+
+REFERENCE_MARGIN = 0.1
+"""How far the reference point lies beyond the front's worst values, as a share of its extent, so
+that the front's end points count too (Ishibuchi et al., "How to specify a reference point in
+hypervolume calculation", 2018)."""
+
+
+@dataclass(frozen=True)
+class SearchOutcome:
+    """What the bare search found, measured against enumeration.
+
+    Hypervolumes are in units of the enumerated feasible front's box: each objective runs from 0
+    (the front's best value) to 1 (its worst), and the reference point lies at 1.1 in each.
+
+    Attributes:
+        hypervolume_history: Hypervolume after each trial, shape ``(n_trials,)``.
+        search_hypervolume: Hypervolume of all trials together.
+        enumerated_hypervolume: Hypervolume of the enumerated front; 0 where nothing is feasible.
+        gap: Share of it that the search missed; NaN where nothing is feasible.
+        reference_point: In the objectives' own units; NaN where nothing is feasible.
+        n_trials: Finished trials of the study, those of earlier runs on its storage included.
+        sampler: How they were chosen.
+        seed: The seed the user gave.
+    """
+
+    hypervolume_history: NDArray[np.float64]
+    search_hypervolume: float
+    enumerated_hypervolume: float
+    gap: float
+    reference_point: tuple[float, ...]
+    n_trials: int
+    sampler: str
+    seed: int
+
+
+def search(
+    problem: Problem, study: optuna.Study, settings: SearchSpec, progress: bool = False
+) -> SearchOutcome:
+    """Run the trials, compare what they found with enumeration, then add what they missed.
+
+    Args:
+        problem: What a trial looks up.
+        study: An open study; trials are added to those it has.
+        settings: Number of trials, sampler and seed.
+        progress: Whether to show a bar on stderr where that is a terminal.
+
+    Returns:
+        The outcome of the bare search. Afterwards the study holds the whole enumerated front: what
+        no trial found is added with the user attribute ``source = "enumeration"``.
+
+    Raises:
+        OutputError: If the study's storage fails.
+    """
+    with quiet_optuna(), storage_errors():
+        study.set_metric_names(list(problem.objectives))
+        study.sampler = make_sampler(settings.sampler, settings.seed, len(study.get_trials(False)))
+        _run(problem, study, settings.n_trials, progress)
+        fail_stale_trials(study)
+        finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        rows = [problem.row_of(trial) for trial in finished]
+        searched = [
+            row
+            for row, trial in zip(rows, finished, strict=True)
+            if trial.user_attrs.get("source") != "enumeration"
+        ]
+        missed = sorted(set(np.flatnonzero(problem.on_front).tolist()) - set(rows))
+        study.add_trials([problem.known_trial(row) for row in missed])
+    return _outcome(problem, searched, settings)
+
+
+def make_sampler(name: str, seed: int, n_stored: int) -> BaseSampler:
+    """Return a seeded sampler.
+
+    Args:
+        name: One of `study_spec.SAMPLERS`.
+        seed: The user's seed.
+        n_stored: Trials the study already has. A resumed study must not replay its first draws, so
+            the sampler's seed is derived from both.
+    """
+    drawn = int(np.random.SeedSequence([seed, n_stored]).generate_state(1)[0]) if n_stored else seed
+    samplers = optuna.samplers
+    if name == "nsga2":
+        return samplers.NSGAIISampler(population_size=POPULATION, seed=drawn)
+    if name == "nsga3":
+        return samplers.NSGAIIISampler(population_size=POPULATION, seed=drawn)
+    if name == "tpe":
+        return samplers.TPESampler(seed=drawn)
+    if name == "qmc":
+        return samplers.QMCSampler(seed=drawn, scramble=True, warn_independent_sampling=False)
+    if name == "gp":
+        return samplers.GPSampler(seed=drawn, deterministic_objective=True)
+    assert name == "random", name
+    return samplers.RandomSampler(seed=drawn)
+
+
+def _run(problem: Problem, study: optuna.Study, n_trials: int, progress: bool) -> None:
+    from tqdm import tqdm
+
+    hidden = not (progress and sys.stderr.isatty())
+    with tqdm(total=n_trials, unit="trial", disable=hidden, leave=False) as bar:
+        study.optimize(problem, n_trials=n_trials, callbacks=[lambda *_: bar.update() and None])
+
+
+def _outcome(problem: Problem, searched: list[int], settings: SearchSpec) -> SearchOutcome:
+    front = problem.losses[problem.on_front]
+    n_objectives = len(problem.objectives)
+    known = len(front) > 0
+    worst = front.max(axis=0) if known else np.full(n_objectives, np.nan)
+    best = front.min(axis=0) if known else worst
+    extent = np.where(worst > best, worst - best, 1.0)
+    corner = np.full(n_objectives, 1 + REFERENCE_MARGIN)
+    found = (problem.losses[searched] - best) / extent
+    history = hypervolume_history(found, problem.feasible[searched] & known, corner)
+    enumerated = hypervolume((front - best) / extent, corner)
+    reached = float(history[-1]) if len(history) else 0.0
+    reference = dict(zip(problem.objectives, best + extent * corner, strict=True))
+    return SearchOutcome(
+        hypervolume_history=history,
+        search_hypervolume=reached,
+        enumerated_hypervolume=enumerated,
+        gap=max(0.0, 1 - reached / enumerated) if known else float("nan"),
+        reference_point=tuple(to_losses(reference, problem.objectives).tolist()),
+        n_trials=len(searched),
+        sampler=settings.sampler,
+        seed=settings.seed,
+    )
