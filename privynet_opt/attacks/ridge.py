@@ -1,7 +1,7 @@
 """The closed-form attacker: a linear decoder for any subset of a cut's channels.
 
 Each cell of the feature grid covers ``s × s`` pixels. The decoder predicts them, as a difference
-to the mean image, from the 3×3 neighbourhood of cells around it. All subsets of a cut share one
+to the mean image, from the 3×3 neighbourhood of cells around it, as a difference to the mean map. All subsets of a cut share one
 Gram matrix over all channels: a subset's decoder is the solution of a sub-block of it, so scoring
 one costs a solve and a convolution. It is the linear minimum-mean-square-error attack for this
 neighbourhood; a trained decoder below it is undertrained.
@@ -75,7 +75,7 @@ class RidgeAttacker:
         """Accumulate the Gram matrix; memory does not grow with the number of images.
 
         Args:
-            batches: Pairs of standardised features ``(n, C, h, w)`` and images
+            batches: Pairs of features ``(n, C, h, w)``, centred on their mean map, and images
                 ``(n, 3, size, size)`` in [0, 1].
             mean_image: Mean of the attacker's images, shape ``(3, size, size)``.
 

@@ -25,6 +25,12 @@ from privynet_opt.selection import ChannelStatistics
 BATCH = 128
 """Images per forward pass of the local network."""
 
+DEAD_CHANNEL_SHARE = 0.01
+"""A channel that hardly ever fires is divided by at least this share of the mean deviation."""
+
+LARGEST_FEATURE = 100.0
+"""Standardised features are clamped to so many deviations, far inside the range of float16."""
+
 
 @dataclass(frozen=True)
 class CutBank:
@@ -33,8 +39,10 @@ class CutBank:
     Attributes:
         cut: The cut.
         head: The network up to it, all channels.
-        mean: Per-channel mean over the attacker's images, shape ``(1, C, 1, 1)``.
-        std: Per-channel standard deviation, same shape.
+        mean: Mean map over the attacker's images, shape ``(1, C, h, w)``. Centring each cell, as
+            the mean image centres each pixel, lets a decoder that is the same at every cell be
+            exact where features determine the image.
+        std: Per-channel standard deviation around it, shape ``(1, C, 1, 1)``.
         ridge: Closed-form attacker of every subset.
         classifier: Closed-form cloud network of every subset.
         statistics: What the selection strategies need.
@@ -67,7 +75,7 @@ class CutBank:
             float16, shape ``(n, C, h, w)``.
         """
         batches = _raw(self.head, backbone, images, self.mean.device)
-        return torch.cat([((f - self.mean) / self.std).half() for f in batches])
+        return torch.cat([_standardise(f, self.mean, self.std).half() for f in batches])
 
 
 @torch.no_grad()
@@ -86,10 +94,10 @@ def build_bank(backbone: Backbone, cut: Cut, splits: Splits, device: torch.devic
     head = build_head(backbone, cut).to(device)
     n_gram = max(SCREEN_MIN_IMAGES, SCREEN_CELLS // (cut.height * cut.width))
     gram_images = splits.attacker.take(torch.arange(min(n_gram, len(splits.attacker))))
-    mean, std = _channel_moments(_raw(head, backbone, gram_images, device))
+    mean, std = _moments(_raw(head, backbone, gram_images, device))
 
     def standardised(images: ImageSet) -> Iterator[Tensor]:
-        return ((f - mean) / std for f in _raw(head, backbone, images, device))
+        return (_standardise(f, mean, std) for f in _raw(head, backbone, images, device))
 
     pixels = gram_images.images.to(device).float() / 255
     pairs = zip(standardised(gram_images), torch.split(pixels, BATCH), strict=True)
@@ -119,6 +127,10 @@ def build_bank(backbone: Backbone, cut: Cut, splits: Splits, device: torch.devic
         score_labels=splits.score.labels.to(device),
         score_pooled=torch.cat([pool_features(f.float()) for f in torch.split(score, BATCH)]),
     )
+
+
+def _standardise(features: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    return ((features - mean) / std).clamp(-LARGEST_FEATURE, LARGEST_FEATURE)
 
 
 class ClassScatter:
@@ -170,14 +182,16 @@ def _raw(
             yield head(backbone.normalise(batch.to(device)))
 
 
-def _channel_moments(batches: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
+def _moments(batches: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the mean map, and each channel's deviation around it with a floor for dead ones."""
     total = squares = torch.zeros((), dtype=torch.float64)
     count = 0
     for features in batches:
         wide = features.double()
-        total = total + wide.sum((0, 2, 3))
-        squares = squares + wide.square().sum((0, 2, 3))
-        count += features.numel() // features.shape[1]
+        total = total + wide.sum(0, keepdim=True)
+        squares = squares + wide.square().sum(0, keepdim=True)
+        count += len(features)
     mean = total / count
-    std = (squares / count - mean**2).clamp_min(0).sqrt().clamp_min(1e-5)
-    return mean.float().view(1, -1, 1, 1), std.float().view(1, -1, 1, 1)
+    variance = (squares / count - mean.square()).clamp_min(0).mean((2, 3), keepdim=True)
+    std = variance.sqrt()
+    return mean.float(), std.clamp_min(DEAD_CHANNEL_SHARE * float(std.mean()) + 1e-12).float()

@@ -10,6 +10,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -76,7 +77,8 @@ class MeasurementFolder:
         Args:
             row: The columns of `schema.COLUMNS`.
         """
-        write_atomically(self._path(row), json.dumps(row, indent=1) + "\n")
+        assert all(row[n] is not None and math.isfinite(row[n]) for n in ("accuracy", "psnr_db"))
+        write_atomically(self._path(row), json.dumps(row, indent=1, allow_nan=False) + "\n")
 
     def count(self) -> int:
         """Return the number of finished measurements."""
