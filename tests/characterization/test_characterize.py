@@ -1,0 +1,165 @@
+"""One real characterization on scikit-learn's digits: measured, resumed after a kill, refused."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from privynet_opt.characterization.characterize import characterize
+from privynet_opt.characterization.results import MeasurementFolder
+from privynet_opt.characterization.schema import KEY
+from privynet_opt.characterization.table import load_table
+from privynet_opt.cost import cut_costs
+from privynet_opt.errors import TableError
+from privynet_opt.networks.backbone import load_backbone
+from privynet_opt.networks.small_cnn import SmallCNN
+from privynet_opt.study_spec import load_study
+
+STUDY = """
+name = "digits-test"
+[network]
+name = "small_cnn"
+weights = "none"
+[data]
+name = "digits"
+image_size = 8
+[search_space]
+cut_layers = ["conv1", "conv4"]
+kept_filters = [2, 8]
+selection_strategies = ["random", "lda", "privacy", "privynet", "magnitude"]
+[search]
+objectives = ["accuracy", "psnr_db"]
+[characterization]
+images = { cloud = 700, attacker = 700, score = 300 }
+trained_topologies = 4
+repeated_seeds = 2
+"""
+
+N_SCREENED = 7 + 7 + 1 + 7 + 7 + 1
+"""Two cuts of two partial counts with 3 + 2 × 2 choices each, and the whole cut once."""
+
+RUN = """
+import sys
+from pathlib import Path
+import torch
+from privynet_opt.characterization.characterize import characterize
+from privynet_opt.study_spec import load_study
+torch.set_num_threads(1)
+characterize(load_study(sys.argv[1]), None, None, Path(sys.argv[2]))
+"""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "study.toml").write_text(STUDY)
+    return load_study(folder)
+
+
+@pytest.fixture(scope="module")
+def measured(study, tmp_path_factory):
+    torch.set_num_threads(1)
+    return characterize(study, None, None, tmp_path_factory.mktemp("measured"))
+
+
+def test_table_holds_every_planned_row_and_no_other(measured):
+    table = load_table(measured)
+    assert len(table.screen) == N_SCREENED
+    assert len(table.trained) == 4
+    assert set(table.rows["selection_strategy"]) == {
+        "random",
+        "lda",
+        "privacy",
+        "privynet",
+        "magnitude",
+    }
+
+
+def test_trained_attackers_beat_the_closed_form_and_classifiers_beat_chance(measured):
+    trained = load_table(measured).trained
+    assert (trained["decoder_psnr_db"] > trained["ridge_psnr_db"] + 0.5).all()
+    assert (trained["psnr_db"] == trained[["ridge_psnr_db", "decoder_psnr_db"]].max(axis=1)).all()
+    assert (trained["accuracy"] > 0.5).all()
+    assert trained["ssim"].between(0, 1).all()
+
+
+def test_more_channels_leak_more_in_closed_form(measured):
+    screen = load_table(measured).screen
+    ranked = screen[screen["selection_strategy"].isin(["lda", "privacy", "magnitude"])]
+    for _, group in ranked.groupby(["cut_layer", "selection_strategy"]):
+        leaks = group.sort_values("kept_filters")["psnr_db"]
+        assert leaks.is_monotonic_increasing
+
+
+def test_privacy_leaks_less_than_magnitude_keeping_as_many(measured):
+    screen = load_table(measured).screen.set_index(["cut_layer", "kept_filters"])
+    leak = {s: g["psnr_db"] for s, g in screen.groupby("selection_strategy")}
+    assert (leak["privacy"] < leak["magnitude"].reindex(leak["privacy"].index)).all()
+
+
+def test_sidecar_tells_network_data_recipes_and_exact_costs(measured):
+    table = load_table(measured)
+    assert table.sidecar["network"]["weights_sha256"] == load_backbone("small_cnn").weights_sha256
+    assert table.sidecar["data"]["n_images"] == {"cloud": 700, "attacker": 700, "score": 300}
+    assert table.sidecar["fidelities"]["standard"]["decoder"]["max_epochs"] > 0
+    first = table.cuts["conv1"]
+    assert int(cut_costs(first, 4)["local_macs"]) == 9 * 3 * 4 * 8 * 8
+
+
+def test_a_second_run_measures_nothing_again(study, measured):
+    files = sorted((measured.parent / "measurements").glob("*"))
+    before = [(f.name, f.stat().st_mtime_ns) for f in files]
+    text = measured.read_bytes()
+    characterize(study, None, None, measured.parent)
+    assert [(f.name, f.stat().st_mtime_ns) for f in files] == before
+    assert measured.read_bytes() == text
+
+
+def test_a_killed_run_resumes_to_the_rows_of_an_undisturbed_one(study, measured, tmp_path):
+    folder = MeasurementFolder(tmp_path)
+    command = [sys.executable, "-c", RUN, str(study.directory), str(tmp_path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while folder.count() < N_SCREENED // 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    survived = folder.count()
+    assert 0 < survived < N_SCREENED + 4
+    subprocess.run(command, env=environment, check=True, timeout=240)
+    resumed, undisturbed = (
+        load_table(path).rows.drop(columns="seconds").set_index(list(KEY))
+        for path in (tmp_path / "characterization.csv", measured)
+    )
+    pd.testing.assert_frame_equal(resumed, undisturbed, rtol=1e-3)
+
+
+def test_measurements_of_other_weights_are_not_mixed(study, measured, tmp_path):
+    torch.manual_seed(3)
+    other = tmp_path / "other.pth"
+    torch.save(SmallCNN().state_dict(), other)
+    with pytest.raises(TableError, match=r"the same weights.*Choose another --output"):
+        characterize(study, None, str(other), measured.parent)
+
+
+def test_worker_processes_measure_the_same(study, measured, tmp_path):
+    path = characterize(study, None, None, tmp_path, fidelities=("screen",), workers=2)
+    expected = load_table(measured).screen.drop(columns="seconds").reset_index(drop=True)
+    got = load_table(path).screen.drop(columns="seconds").reset_index(drop=True)
+    shared = expected.merge(got, on=list(KEY), suffixes=("", "_again"))
+    assert len(shared) == len(got) == N_SCREENED
+    assert (shared["psnr_db"] - shared["psnr_db_again"]).abs().max() < 1e-3
+
+
+def test_study_file_travels_with_the_table(measured):
+    assert load_study(measured.parent).name == "digits-test"
+    assert Path(measured.parent / "characterization.json").is_file()

@@ -1,0 +1,53 @@
+"""What is measured covers the space."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from privynet_opt.characterization.design import (
+    kept_grid,
+    screen_topologies,
+    trained_topologies,
+)
+from privynet_opt.topology import SELECTION_STRATEGIES
+
+GRIDS = {f"conv{n}": [1, 2, 4, 8, 16, 32, 64] for n in range(1, 9)}
+
+
+def test_grid_ends_with_every_channel():
+    assert kept_grid([1, 4, 16, 64], 24) == [1, 4, 16, 24]
+    assert kept_grid([1, 4, 16], 16) == [1, 4, 16]
+
+
+def test_screen_lists_every_network_once():
+    topologies = screen_topologies("conv1", [1, 4, 16], SELECTION_STRATEGIES, n_seeds=3)
+    assert len(topologies) == len(set(topologies)) == 2 * (3 + 2 * 3) + 1
+    assert [t for t in topologies if t.kept_filters == 16] == [topologies[-1]]
+
+
+def test_trained_topologies_cover_cuts_counts_and_strategies():
+    topologies = trained_topologies(GRIDS, SELECTION_STRATEGIES, 80, n_seeds=3)
+    assert len(topologies) == len(set(topologies)) == 80
+    per_cut = Counter(t.cut_layer for t in topologies)
+    assert set(per_cut) == set(GRIDS)
+    assert max(per_cut.values()) - min(per_cut.values()) <= 3
+    assert {t.kept_filters for t in topologies} == {1, 2, 4, 8, 16, 32, 64}
+    assert {t.selection_strategy for t in topologies} == set(SELECTION_STRATEGIES)
+
+
+def test_random_subsets_are_repeated_at_several_cuts():
+    topologies = trained_topologies(GRIDS, SELECTION_STRATEGIES, 40, n_seeds=3)
+    random = [t for t in topologies if t.selection_strategy == "random"]
+    repeated = Counter((t.cut_layer, t.kept_filters) for t in random)
+    assert sum(count >= 3 for count in repeated.values()) >= 2
+
+
+def test_fewer_topologies_are_a_prefix_of_more():
+    few, many = (trained_topologies(GRIDS, SELECTION_STRATEGIES, n, 3) for n in (20, 60))
+    assert few == many[:20]
+
+
+def test_a_small_space_is_exhausted_rather_than_repeated():
+    topologies = trained_topologies({"conv1": [1, 2]}, ("lda",), 10, n_seeds=3)
+    assert {t.kept_filters for t in topologies} == {1, 2}
+    assert len(topologies) == 2

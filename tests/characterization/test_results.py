@@ -1,0 +1,69 @@
+"""Measurements are whole or not there, and a full disk is said in one line."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+
+import pytest
+
+from privynet_opt.characterization.results import MeasurementFolder, write_atomically
+from privynet_opt.errors import OutputError, TableError
+
+ROW = {
+    "cut_layer": "conv1",
+    "kept_filters": 4,
+    "selection_strategy": "random",
+    "selection_seed": 2,
+    "fidelity": "screen",
+    "training_seed": 0,
+    "accuracy": 0.5,
+    "psnr_db": 14.25,
+    "ssim": 0.3,
+    "attacker": "ridge",
+    "ridge_psnr_db": 14.25,
+    "decoder_psnr_db": None,
+    "decoder_epochs": 0,
+    "cloud_epochs": 0,
+    "seconds": 0.1,
+}
+
+
+def test_a_row_comes_back_as_it_was_stored(tmp_path):
+    folder = MeasurementFolder(tmp_path)
+    assert not folder.has(ROW)
+    folder.add(ROW)
+    assert folder.has(ROW)
+    assert folder.rows() == [ROW]
+    assert not folder.has({**ROW, "selection_seed": 1})
+
+
+def test_full_disk_leaves_the_old_file_and_says_so(tmp_path, monkeypatch):
+    path = tmp_path / "result.json"
+    write_atomically(path, "old")
+
+    def no_space(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(OutputError, match="No space left.*already measured is kept"):
+        write_atomically(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_belongs_to_one_provenance(tmp_path):
+    folder = MeasurementFolder(tmp_path)
+    folder.claim({"weights": "a", "images": {"score": "b"}})
+    folder.claim({"weights": "a", "images": {"score": "b"}})
+    with pytest.raises(TableError, match="the same images, but"):
+        folder.claim({"weights": "a", "images": {"score": "c"}})
+
+
+def test_half_written_files_are_no_measurements(tmp_path):
+    folder = MeasurementFolder(tmp_path)
+    folder.add(ROW)
+    (folder.folder / ".conv1--8--lda--0--screen--0.json.tmp").write_text('{"cut_')
+    assert folder.count() == 1
+    assert folder.rows() == [json.loads(json.dumps(ROW))]

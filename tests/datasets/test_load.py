@@ -1,0 +1,116 @@
+"""Images arrive as they are, and what is wrong with a source is said in one line."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from privynet_opt.datasets.image_set import ImageSet, split
+from privynet_opt.datasets.load import load_images
+from privynet_opt.errors import DataError
+
+
+def write_folder(root, classes=("cat", "dog"), n=3, size=(8, 8)):
+    generator = np.random.default_rng(0)
+    for name in classes:
+        (root / name).mkdir(parents=True)
+        for index in range(n):
+            pixels = generator.integers(0, 256, (*size, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{index}.png")
+    return root
+
+
+def test_folder_gives_pixels_labels_and_names(tmp_path):
+    train, test = load_images("mine", write_folder(tmp_path / "images"), 8)
+    assert test is None
+    assert train.class_names == ("cat", "dog")
+    assert train.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    with Image.open(tmp_path / "images" / "dog" / "1.png") as image:
+        expected = torch.from_numpy(np.asarray(image)).permute(2, 0, 1)
+    assert torch.equal(train.images[4], expected)
+
+
+def test_train_and_test_folders_are_kept_apart(tmp_path):
+    write_folder(tmp_path / "train", n=3)
+    write_folder(tmp_path / "test", n=1)
+    train, test = load_images("mine", tmp_path, 8)
+    assert (len(train), len(test)) == (6, 2)
+
+
+def test_other_sizes_are_fitted(tmp_path):
+    train, _ = load_images("mine", write_folder(tmp_path / "images", size=(20, 12)), 8)
+    assert train.images.shape == (6, 3, 8, 8)
+
+
+def test_corrupt_image_is_named(tmp_path):
+    root = write_folder(tmp_path / "images")
+    (root / "cat" / "broken.jpg").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"broken\.jpg is not"):
+        load_images("mine", root, 8)
+
+
+def test_npz_gives_pixels_and_class_names(tmp_path):
+    images = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
+    np.savez(tmp_path / "d.npz", images=images, labels=np.array(["b", "a"]))
+    train, _ = load_images("mine", tmp_path / "d.npz", 4)
+    assert train.class_names == ("a", "b")
+    assert train.labels.tolist() == [1, 0]
+    assert train.images[0, 2, 1, 3] == images[0, 1, 3, 2]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "fault"),
+    [
+        ({"pixels": np.zeros((2, 4, 4), np.uint8)}, "must hold uint8 `images`"),
+        ({"images": np.zeros((2, 4, 4)), "labels": np.zeros(2)}, "must hold uint8 `images`"),
+        (
+            {"images": np.zeros((2, 4, 4), np.uint8), "labels": np.zeros(3)},
+            "one label per image",
+        ),
+        (
+            {"images": np.zeros((2, 4, 4, 1), np.uint8), "labels": np.zeros(2)},
+            "3 colours",
+        ),
+    ],
+)
+def test_npz_of_the_wrong_shape_is_refused(tmp_path, arrays, fault):
+    np.savez(tmp_path / "d.npz", **arrays)
+    with pytest.raises(DataError, match=fault):
+        load_images("mine", tmp_path / "d.npz", 4)
+
+
+def test_missing_sources_are_told_apart(tmp_path):
+    with pytest.raises(DataError, match="does not"):
+        load_images("cifar10", tmp_path / "gone", 32)
+    with pytest.raises(DataError, match="was not given"):
+        load_images("cifar10", None, 32)
+    with pytest.raises(DataError, match="one folder of images per class"):
+        load_images("cifar10", tmp_path, 32)
+
+
+def test_digits_need_no_files():
+    train, _ = load_images("digits", None, 8)
+    assert train.images.shape == (1797, 3, 8, 8)
+    assert int(train.images.max()) == 255
+    assert len(train.class_names) == 10
+
+
+def numbered(n):
+    images = torch.arange(n, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 2, 2)
+    return ImageSet(images.contiguous(), torch.zeros(n, dtype=torch.long), ("a",))
+
+
+def test_three_sets_share_no_image_and_the_seed_repeats_them():
+    first, second = (split(numbered(100), None, 40, 30, 20, seed=5) for _ in range(2))
+    used = [set(s.images[:, 0, 0, 0].tolist()) for s in (first.cloud, first.attacker, first.score)]
+    assert [len(s) for s in used] == [40, 30, 20]
+    assert len(set.union(*used)) == 90
+    assert first.score.sha256() == second.score.sha256()
+    assert first.score.sha256() != split(numbered(100), None, 40, 30, 20, seed=6).score.sha256()
+
+
+def test_too_few_images_are_counted():
+    with pytest.raises(DataError, match="train images are 100 and 110 are asked for"):
+        split(numbered(100), None, 60, 30, 20, seed=0)

@@ -1,0 +1,56 @@
+"""Cuts are exactly the places where one tensor is alive."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import fx, nn
+
+from privynet_opt.errors import NetworkError, TopologyError
+from privynet_opt.networks.cuts import choose_cuts, find_cuts, single_tensor_nodes
+
+
+class Branches(nn.Module):
+    """A skip connection over two convolutions, then one convolution."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = (nn.Conv2d(3, 3, 3, padding=1) for _ in range(3))
+
+    def forward(self, x):
+        x = torch.relu(x)
+        return self.c(self.b(self.a(x)) + x)
+
+
+def test_nothing_inside_a_skip_connection_is_a_cut():
+    graph = fx.symbolic_trace(Branches())
+    names = {node.name for node in single_tensor_nodes(graph.graph)}
+    assert names == {"x", "relu", "add", "c"}
+
+
+def test_vgg16_offers_thirteen_convolutions_and_five_poolings(load):
+    cuts = find_cuts(load("vgg16").graph, 32)
+    assert [c.name for c in cuts if c.kind == "pool"] == [f"conv{n}p" for n in (2, 4, 7, 10, 13)]
+    assert [c.name for c in cuts if c.kind == "conv"] == [f"conv{n}" for n in range(1, 14)]
+    assert [(c.channels, c.height) for c in cuts if c.name in {"conv2p", "conv7", "conv10p"}] == [
+        (64, 16),
+        (256, 8),
+        (512, 2),
+    ]
+
+
+def test_resnet18_is_cut_between_blocks_only(load):
+    names = [cut.name for cut in find_cuts(load("resnet18").graph, 64)]
+    blocks = [f"layer{stage}.{block}" for stage in (1, 2, 3, 4) for block in (0, 1)]
+    assert names == ["conv1", "conv1p", *blocks]
+
+
+def test_unknown_cut_is_answered_with_the_nearest(load):
+    cuts = find_cuts(load("small_cnn").graph, 8)
+    with pytest.raises(TopologyError, match="Did you mean 'conv4p'"):
+        choose_cuts(cuts, ["conv5p"])
+
+
+def test_image_too_small_for_the_network_is_said(load):
+    with pytest.raises(NetworkError, match="image_size=8 fails"):
+        find_cuts(load("vgg16").graph, 8)

@@ -1,0 +1,79 @@
+"""The local network equals the kept channels of the whole network, and nothing else is left."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from privynet_opt.errors import TopologyError
+from privynet_opt.networks.backbone import load_backbone
+from privynet_opt.networks.cuts import choose_cuts, find_cuts
+from privynet_opt.networks.local import build_head, build_local_network, build_tail
+from privynet_opt.networks.profile import measure_macs
+
+NETWORKS = {
+    "vgg16": ("conv1", "conv2p", "conv7", "conv13p"),
+    "vgg16_bn": ("conv2", "conv4p", "conv13"),
+    "resnet18": ("conv1p", "layer1.0", "layer2.0", "layer3.1"),
+    "mobilenet_v2": ("conv1", "conv2", "features.3", "conv20", "conv52"),
+    "efficientnet_b0": ("conv2", "conv5", "features.2.1", "features.6.3", "conv81"),
+    "convnext_tiny": ("conv1", "features.1.0", "conv5", "features.7.2"),
+}
+"""Networks and cuts of every kind they offer: convolution, pooling, residual block."""
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def case(request):
+    torch.manual_seed(0)
+    backbone = load_backbone(request.param)  # its statistics are changed: a copy of its own
+    for module in backbone.network.modules():  # fresh statistics would make every norm alike
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    cuts = choose_cuts(find_cuts(backbone.graph, SIZE), NETWORKS[request.param])
+    images = torch.randn(2, 3, SIZE, SIZE)
+    return backbone, cuts, images, backbone.network(images)
+
+
+def test_head_then_tail_equals_the_whole_network(case):
+    backbone, cuts, images, whole = case
+    for cut in cuts:
+        features = build_head(backbone, cut)(images)
+        assert features.shape[1:] == (cut.channels, cut.height, cut.width)
+        torch.testing.assert_close(build_tail(backbone, cut)(features), whole)
+
+
+def test_local_network_gives_exactly_the_kept_channels(case):
+    backbone, cuts, images, _ = case
+    for cut in cuts:
+        kept = torch.randperm(cut.channels)[: max(1, cut.channels // 3)].tolist()
+        expected = build_head(backbone, cut)(images)[:, kept]
+        local = build_local_network(backbone, cut, kept)
+        torch.testing.assert_close(local(images), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_unkept_filters_are_gone_and_the_backbone_is_untouched(case):
+    backbone, cuts, images, whole = case
+    for cut in cuts:
+        size = {
+            count: sum(
+                p.numel() for p in build_local_network(backbone, cut, range(count)).parameters()
+            )
+            for count in (1, cut.channels)
+        }
+        assert size[1] < size[cut.channels]
+        one, every = (build_local_network(backbone, cut, range(n)) for n in (1, cut.channels))
+        assert measure_macs(one, SIZE) < measure_macs(every, SIZE)
+    torch.testing.assert_close(backbone.network(images), whole)
+
+
+@pytest.mark.parametrize(
+    ("kept", "fault"), [([], "none"), ([3, 3], "a repeated one"), ([0, 16], "16"), ([-1], "-1")]
+)
+def test_impossible_choices_are_named(kept, fault):
+    backbone = load_backbone("small_cnn")
+    cut = find_cuts(backbone.graph, 8)[0]
+    with pytest.raises(TopologyError, match=rf"distinct channels of conv1 \(0 to 15\).*{fault}"):
+        build_local_network(backbone, cut, kept)

@@ -1,0 +1,52 @@
+"""Every strategy keeps what it says it keeps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from privynet_opt.errors import TopologyError
+from privynet_opt.selection import ChannelStatistics, kept_channels
+from privynet_opt.topology import SEEDED_STRATEGIES, SELECTION_STRATEGIES, LocalTopology
+
+STATISTICS = ChannelStatistics(
+    discriminability=np.array([5.0, 1.0, 4.0, 2.0, 3.0, 8.0, 7.0, 6.0]),
+    exposure=np.array([0.9, 0.8, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]),
+    magnitude=np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]),
+)
+
+
+def chosen(strategy, kept, seed=0):
+    return kept_channels(LocalTopology("conv1", kept, strategy, seed), STATISTICS)
+
+
+@pytest.mark.parametrize("strategy", SELECTION_STRATEGIES)
+@pytest.mark.parametrize("kept", [1, 3, 8])
+def test_every_strategy_gives_distinct_channels_in_order(strategy, kept):
+    channels = chosen(strategy, kept)
+    assert len(channels) == kept
+    assert list(channels) == sorted(set(channels))
+    assert set(channels) <= set(range(8))
+
+
+def test_each_ranking_keeps_its_extremes():
+    assert chosen("lda", 3) == (5, 6, 7)
+    assert chosen("privacy", 3) == (2, 3, 4)
+    assert chosen("magnitude", 2) == (6, 7)
+
+
+def test_privynet_never_keeps_the_leakiest_nor_the_weakest():
+    seen = {channel for seed in range(40) for channel in chosen("privynet", 2, seed)}
+    assert seen == {2, 5, 6, 7}  # 0 and 1 leak most; of the rest 3 and 4 separate worst
+
+
+@pytest.mark.parametrize("strategy", sorted(SEEDED_STRATEGIES))
+def test_seeds_decide_what_is_drawn(strategy):
+    draws = {chosen(strategy, 2, seed) for seed in range(10)}
+    assert len(draws) > 1
+    assert chosen(strategy, 2, 3) == chosen(strategy, 2, 3)
+
+
+def test_more_filters_than_channels_are_refused():
+    with pytest.raises(TopologyError, match="at most the 8 channels of conv1.*kept_filters=9"):
+        chosen("lda", 9)
