@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from privynet_opt.report.figure_filters import SHOWN, filters_figure, filters_info
+from privynet_opt.metrics import PREDICTED
+from privynet_opt.report.figure_filters import filters_figure
 from privynet_opt.report.figure_pareto import (
     AXES,
     COLOUR,
@@ -20,12 +21,13 @@ from privynet_opt.report.figure_trust import (
     proxy_figure,
     proxy_info,
 )
+from privynet_opt.report.filters_info import SHOWN, filters_info
 from privynet_opt.report.front_table import front_table
 from privynet_opt.report.health import health_checks
 from privynet_opt.report.pareto_info import pareto_info
 from privynet_opt.report.provenance import provenance
 from privynet_opt.report.verdict import verdict
-from privynet_opt.report.words import TARGETS, axis_title, format_difference, label
+from privynet_opt.report.words import axis_title, format_difference, format_value, label
 
 if TYPE_CHECKING:
     from privynet_opt.api import OptimizationResult
@@ -129,6 +131,7 @@ def _pareto(result: OptimizationResult) -> Card:
             "points": info.columns,
             "words": list(info.words),
             "recommended": info.recommended,
+            "nearest": info.nearest,
             "axes": pareto_axes(info),
         },
     )
@@ -180,7 +183,7 @@ def _filters(result: OptimizationResult) -> Card:
 
 def _proxies(result: OptimizationResult) -> Card:
     found = result.proxies.validations
-    targets = [target for target in TARGETS if target in found]
+    targets = [target for target in PREDICTED if target in found]
     slots = tuple(_proxy_slot(target, found[target]) for target in targets)
     figures = {
         slot.id: proxy_figure(proxy_info(result, target))
@@ -201,10 +204,12 @@ def _proxies(result: OptimizationResult) -> Card:
 
 
 def _proxy_slot(target: str, held_out: Any) -> Slot:
+    cut_error = format_difference(target, held_out.loco_mean_absolute_error)
     note = (
         f"mean absolute error {format_difference(target, held_out.mean_absolute_error)} · "
-        f"Spearman {held_out.spearman:.3f} · coverage {held_out.coverage:.0%} · "
-        f"{held_out.n_rows} rows · {held_out.model}"
+        f"Spearman {format_value('spearman', held_out.spearman)} · "
+        f"coverage {held_out.coverage:.0%} · {held_out.n_rows} rows · {held_out.model} · "
+        f"with its whole cut layer held out {cut_error}"
     )
     return Slot(f"proxy-{target}", label(target), f"{label(target)}: {note}", note)
 

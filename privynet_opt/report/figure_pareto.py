@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from privynet_opt.metrics import PREDICTED
 from privynet_opt.report.figures import Figure, layout, limit_marks, metric_axis, scale_marks
 from privynet_opt.report.pareto_info import ParetoInfo
-from privynet_opt.report.words import TARGETS, axis_title, plain_numbers
+from privynet_opt.report.words import axis_title, plain_numbers
 
 AXES = ("psnr_db", "accuracy", "ssim", "local_flops", "memory_bytes", "feature_bytes")
 """Metrics a reader may put on an axis."""
@@ -107,7 +108,7 @@ def colour_ticks(info: ParetoInfo) -> list[tuple[str, float]]:
         info: From `pareto_info`.
     """
     low, high = _colour_range(info)
-    exponents = [e for e in range(15) if low <= e <= high]
+    exponents = [float(e) for e in range(15) if low <= e <= high]
     if len(exponents) < 2:
         exponents = [low, high]
     names = [f"{10 ** (e % 3):.3g} {('', 'k', 'M', 'G', 'T')[int(e // 3)]}" for e in exponents]
@@ -154,7 +155,7 @@ def _legend(name: str, marker: Figure) -> Figure:
 
 
 def _bars(info: ParetoInfo, indices: tuple[int, ...], metric: str) -> Figure:
-    if metric not in TARGETS or not indices:
+    if metric not in PREDICTED or not indices:
         return {"visible": False}
     mean, low, high = (info.columns[f"{metric}{end}"] for end in ("", "_lower", "_upper"))
     return {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from privynet_opt.report.figures import Figure, axis, layout, line, note
-from privynet_opt.report.words import METRICS, plain_numbers, plotly_text, topologies_in_words
+from privynet_opt.report.words import DISPLAYS, plain_numbers, plotly_text, topologies_in_words
 
 if TYPE_CHECKING:
     from privynet_opt.api import OptimizationResult
@@ -59,10 +59,12 @@ def proxy_info(result: OptimizationResult, target: str) -> ProxyInfo:
     rows = result.proxies.validations[target].predictions
     inside = (rows["measured"] >= rows["lower"]) & (rows["measured"] <= rows["upper"])
     pairs = zip(topologies_in_words(rows), rows["fidelity"].tolist(), strict=True)
-    columns = (tuple(plain_numbers(rows[n])) for n in ("measured", "predicted", "lower", "upper"))
     return ProxyInfo(
         target,
-        *columns,
+        measured=tuple(plain_numbers(rows["measured"])),
+        predicted=tuple(plain_numbers(rows["predicted"])),
+        lower=tuple(plain_numbers(rows["lower"])),
+        upper=tuple(plain_numbers(rows["upper"])),
         covered=tuple(bool(v) for v in inside.tolist()),
         words=tuple(f"{words}, {fidelity}" for words, fidelity in pairs),
     )
@@ -76,7 +78,7 @@ def proxy_figure(info: ProxyInfo) -> Figure:
     """
     ends = [v for v in (*info.measured, *info.lower, *info.upper) if v is not None] or [0, 1]
     low, high = min(ends), max(ends)
-    shown = METRICS[info.target]
+    shown = DISPLAYS[info.target]
     unit = f", {shown.unit}" if shown.unit not in ("", "%") else ""
     form = {"tickformat": ".0%"} if info.target == "accuracy" else {}
     diagonal = {

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from privynet_opt.report.words import METRICS, axis_title, format_value, plotly_text
+from privynet_opt.report.words import DISPLAYS, axis_title, format_value, plotly_text
 
 Figure = dict[str, Any]
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
-LOG_METRICS = frozenset(name for name, metric in METRICS.items() if metric.si)
+LOG_METRICS = frozenset(name for name, metric in DISPLAYS.items() if metric.si)
 """Costs span orders of magnitude; their axes are logarithmic."""
 
 MERGE_DB = 0.7
@@ -79,7 +79,7 @@ def metric_axis(metric: str) -> Figure:
     """Return the axis of one metric, with its unit, direction and number format.
 
     Args:
-        metric: A name in `METRICS`.
+        metric: A name in `DISPLAYS`.
     """
     if metric in LOG_METRICS:
         return axis(axis_title(metric), type="log", tickformat="~s", dtick=1)

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from privynet_opt.report.pareto_info import recommended_index
+from privynet_opt.metrics import PREDICTED
+from privynet_opt.report.pareto_info import index_of
 from privynet_opt.report.words import (
-    METRICS,
-    TARGETS,
-    TOPOLOGY_COLUMNS,
+    DISPLAYS,
     format_interval,
     format_value,
     label,
     topologies_in_words,
 )
+from privynet_opt.search_space import TOPOLOGY_COLUMNS
 
 if TYPE_CHECKING:
     from privynet_opt.api import OptimizationResult
 
-SHOWN = (*TARGETS, "local_flops", "memory_bytes", "feature_bytes")
+SHOWN = (*PREDICTED, "local_flops", "memory_bytes", "feature_bytes")
 """Metrics with a column; objectives beyond these are added."""
 
 
@@ -52,7 +52,7 @@ class Row(NamedTuple):
     """One topology of the front.
 
     Attributes:
-        index: Its row number among the candidates.
+        candidate: Its row number among the candidates.
         words: The topology in words.
         order: Its rank in network order.
         cells: One per column of the table.
@@ -60,7 +60,7 @@ class Row(NamedTuple):
         recommended: Whether it is the recommended one.
     """
 
-    index: int
+    candidate: int
     words: str
     order: int
     cells: tuple[Cell, ...]
@@ -88,18 +88,18 @@ def front_table(result: OptimizationResult) -> FrontTable:
     Args:
         result: What `optimize` returned.
     """
-    metrics = tuple(dict.fromkeys((*SHOWN, *(m for m in result.objectives if m in METRICS))))
+    metrics = tuple(dict.fromkeys((*SHOWN, *(m for m in result.objectives if m in DISPLAYS))))
     everything = result.candidates
     indices = np.flatnonzero(everything["on_front"].to_numpy(bool))
     front = everything.iloc[indices]
     order = np.lexsort((front["local_flops"].to_numpy(), -front["accuracy"].to_numpy()))
     words = topologies_in_words(front)
     records = front.to_dict("records")
-    best = recommended_index(result)
+    best = index_of(everything, result.best)
     rows = tuple(_row(int(indices[i]), words[i], records[i], metrics, best) for i in order)
-    ends = tuple(f"{target}{end}" for target in TARGETS for end in ("", "_lower", "_upper"))
-    costs = tuple(name for name in METRICS if name not in TARGETS)
-    measured = tuple(f"measured_{name}" for name in (*TARGETS, "fidelity"))
+    ends = tuple(f"{target}{end}" for target in PREDICTED for end in ("", "_lower", "_upper"))
+    costs = tuple(name for name in DISPLAYS if name not in PREDICTED)
+    measured = tuple(f"measured_{name}" for name in (*PREDICTED, "fidelity"))
     csv_columns = (*TOPOLOGY_COLUMNS, *ends, *costs, "extrapolation", *measured)
     return FrontTable(tuple(TITLES.get(m, label(m)) for m in metrics), rows, csv_columns)
 
@@ -117,6 +117,6 @@ def _row(
 def _cell(record: dict[Any, Any], metric: str) -> Cell:
     value = float(record[metric])
     note = ""
-    if metric in TARGETS:
+    if metric in PREDICTED:
         note = format_interval(metric, record[f"{metric}_lower"], record[f"{metric}_upper"])
     return Cell(format_value(metric, value), note, round(value, 6))

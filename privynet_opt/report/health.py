@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from privynet_opt.characterization.schema import FIDELITIES
+from privynet_opt.metrics import METRICS, PREDICTED
 from privynet_opt.report.verdict import margin
-from privynet_opt.report.words import TARGETS, format_difference, format_value, is_privacy, label
+from privynet_opt.report.words import format_difference, format_value, label
 
 if TYPE_CHECKING:
     from privynet_opt.api import OptimizationResult
@@ -45,15 +47,16 @@ def health_checks(result: OptimizationResult) -> tuple[Check, ...]:
     Args:
         result: What `optimize` returned.
     """
-    checks = [_feasible_share(result)]
+    checks: list[Check | None] = [_feasible_share(result)]
     if result.best is not None:
         checks += [*_limits(result), _measured(result), _extrapolation(result.best), _edge(result)]
-    for target in TARGETS:
+    for target in PREDICTED:
         if target in result.proxies.validations:
             checks += _proxy(result, target)
     checks += [_attackers(result), _search(result)]
     order = ("act", "watch", "good")
-    return tuple(sorted(filter(None, checks), key=lambda check: order.index(check.level)))
+    found = (check for check in checks if check is not None)
+    return tuple(sorted(found, key=lambda check: order.index(check.level)))
 
 
 def _feasible_share(result: OptimizationResult) -> Check:
@@ -81,7 +84,11 @@ def _limit(best: Any, constraint: Constraint) -> Check | None:
     left, metric = margin(best, constraint), constraint.metric
     room = format_difference(metric, abs(left))
     name = label(metric)
-    how = "at the upper end of its interval" if is_privacy(metric) else "at its own value"
+    how = (
+        "at the upper end of its interval"
+        if METRICS[metric].is_privacy_loss
+        else "at its own value"
+    )
     if left < 0:
         return Check("act", f"{name} breaks its limit", f"It misses {constraint} by {room}.")
     if abs(left) < TIGHT * abs(constraint.limit):
@@ -105,10 +112,10 @@ def _measured(result: OptimizationResult) -> Check:
     broken = [
         constraint
         for constraint in result.constraints
-        if constraint.metric in TARGETS and _breaks(best, constraint)
+        if constraint.metric in PREDICTED and _breaks(best, constraint)
     ]
     fidelity = str(best["measured_fidelity"])
-    said = ", ".join(f"{label(t)} {format_value(t, best[f'measured_{t}'])}" for t in TARGETS)
+    said = ", ".join(f"{label(t)} {format_value(t, best[f'measured_{t}'])}" for t in PREDICTED)
     if broken:
         return Check(
             "act",
@@ -168,7 +175,7 @@ def _edge(result: OptimizationResult) -> Check | None:
 def _proxy(result: OptimizationResult, target: str) -> list[Check]:
     held_out = result.proxies.validations[target]
     error = format_difference(target, held_out.mean_absolute_error)
-    found = f"Mean absolute error {error}, Spearman {held_out.spearman:.3f}"
+    found = f"Mean absolute error {error}, Spearman {format_value('spearman', held_out.spearman)}"
     where = f"on {held_out.n_rows} held-out measurements in {held_out.n_groups} groups"
     name = label(target)
     checks = []
@@ -193,27 +200,22 @@ def _proxy(result: OptimizationResult, target: str) -> list[Check]:
     return checks
 
 
-def _attackers(result: OptimizationResult) -> Check | None:
-    trained = result.table.trained
-    if not len(trained):
-        return Check(
-            "act",
-            "No attacker was trained",
-            "Privacy loss rests on closed-form attackers alone and is under-reported.",
-        )
-    n_full = int((trained["fidelity"] == "full").sum())
-    if n_full:
+def _attackers(result: OptimizationResult) -> Check:
+    trained, fidelity = result.table.trained, result.proxies.fidelity
+    n_such = int((trained["fidelity"] == fidelity).sum())
+    rows = f"{n_such:,} of {len(trained):,} trained measurements are of fidelity {fidelity}"
+    if fidelity == FIDELITIES[-1]:
         return Check(
             "good",
-            f"{n_full:,} of {len(trained):,} attackers were trained to convergence",
-            "These are the measurements of fidelity full; a shorter recipe may under-report "
-            "privacy loss by 0.4 to 2.4 dB.",
+            "Predictions are for attackers trained to convergence",
+            f"{rows}; cheaper ones help to predict it.",
         )
     return Check(
         "watch",
         "Attackers were trained by a short recipe",
-        "No measurement is of fidelity full. A decoder trained to convergence recovers 0.4 to "
-        "2.4 dB more than a short recipe: leave that much room, or measure the choice at full.",
+        f"{rows}, and none is of a dearer one. A decoder trained to convergence recovers 0.4 to "
+        "2.4 dB more than a short recipe: leave that much room, or measure the choice at "
+        f"{FIDELITIES[-1]}.",
     )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from privynet_opt.errors import OutputError
 from privynet_opt.report.cards import Card, cards
 from privynet_opt.report.palette import DARK, LIGHT
-from privynet_opt.report.words import METRICS
+from privynet_opt.report.words import DISPLAYS
 
 if TYPE_CHECKING:
     from privynet_opt.api import OptimizationResult
@@ -100,7 +100,7 @@ def _data(shown: tuple[Card, ...]) -> dict[str, Any]:
     merged: dict[str, Any] = {
         "figures": {},
         "palettes": {"light": LIGHT, "dark": DARK},
-        "metrics": {name: metric._asdict() for name, metric in METRICS.items()},
+        "metrics": {name: metric._asdict() for name, metric in DISPLAYS.items()},
     }
     for card in shown:
         figures = card.data.get("figures", {})

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from privynet_opt.metrics import PREDICTED
 from privynet_opt.report.words import (
-    METRICS,
-    TARGETS,
-    TOPOLOGY_COLUMNS,
+    DISPLAYS,
     plain_numbers,
     readable_scale,
     topologies_in_words,
 )
+from privynet_opt.search_space import TOPOLOGY_COLUMNS
 
 if TYPE_CHECKING:
     from privynet_opt.api import OptimizationResult
@@ -32,6 +32,7 @@ class ParetoInfo(NamedTuple):
         front: Indices of the Pareto front.
         measured: Indices of candidates with a measurement of their own.
         recommended: Index of the recommended one, or None.
+        nearest: Index of the one that misses the limits least, where none is feasible, or None.
         limits: Limits by metric.
         scale: The readable dB scale.
     """
@@ -43,6 +44,7 @@ class ParetoInfo(NamedTuple):
     front: tuple[int, ...]
     measured: tuple[int, ...]
     recommended: int | None
+    nearest: int | None
     limits: dict[str, tuple[float, ...]]
     scale: tuple[tuple[str, float], ...]
 
@@ -56,6 +58,7 @@ def pareto_info(result: OptimizationResult) -> ParetoInfo:
     rows = result.candidates
     feasible, on_front = rows["feasible"].to_numpy(bool), rows["on_front"].to_numpy(bool)
     limits: dict[str, tuple[float, ...]] = {}
+    why = result.infeasibility
     for constraint in result.constraints:
         limits[constraint.metric] = (
             *limits.get(constraint.metric, ()),
@@ -68,7 +71,8 @@ def pareto_info(result: OptimizationResult) -> ParetoInfo:
         dominated=_where(feasible & ~on_front),
         front=_where(on_front),
         measured=_where(rows["measured"].to_numpy(bool)),
-        recommended=recommended_index(result),
+        recommended=index_of(result.candidates, result.best),
+        nearest=index_of(result.candidates, why and why.nearest),
         limits=limits,
         scale=readable_scale(result.table),
     )
@@ -76,9 +80,9 @@ def pareto_info(result: OptimizationResult) -> ParetoInfo:
 
 def _columns(rows: Any) -> Columns:
     columns: Columns = {name: rows[name].tolist() for name in TOPOLOGY_COLUMNS}
-    numbers = [*TARGETS, *(f"{t}{end}" for t in TARGETS for end in ("_lower", "_upper"))]
-    numbers += [name for name in METRICS if name not in TARGETS]
-    numbers += [f"measured_{target}" for target in TARGETS]
+    numbers = [*PREDICTED, *(f"{t}{end}" for t in PREDICTED for end in ("_lower", "_upper"))]
+    numbers += [name for name in DISPLAYS if name not in PREDICTED]
+    numbers += [f"measured_{target}" for target in PREDICTED]
     columns |= {name: plain_numbers(rows[name]) for name in numbers}
     columns |= {n: plain_numbers(rows[n]) for n in ("feasible", "on_front", "extrapolation")}
     columns["measured_fidelity"] = [str(v) for v in rows["measured_fidelity"].tolist()]
@@ -89,16 +93,16 @@ def _where(mask: Any) -> tuple[int, ...]:
     return tuple(np.flatnonzero(mask).tolist())
 
 
-def recommended_index(result: OptimizationResult) -> int | None:
-    """Return the recommended topology's row number among the candidates, or None.
+def index_of(rows: Any, topology: Any) -> int | None:
+    """Return a topology's row number among the candidates, or None where there is none.
 
     Args:
-        result: What `optimize` returned.
+        rows: The candidates.
+        topology: A row with the topology columns, or None.
     """
-    rows, best = result.candidates, result.best
-    if best is None:
+    if topology is None:
         return None
     same = np.ones(len(rows), dtype=bool)
     for name in TOPOLOGY_COLUMNS:
-        same &= (rows[name] == best[name]).to_numpy()
+        same &= (rows[name] == topology[name]).to_numpy()
     return int(np.flatnonzero(same)[0])

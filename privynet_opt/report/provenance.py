@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from privynet_opt import __version__
 
 if TYPE_CHECKING:
     from privynet_opt.api import OptimizationResult
 
-PACKAGES = ("privynet_opt", "optuna", "scikit-learn", "numpy", "pandas", "plotly")
+PACKAGES = ("optuna", "scikit-learn", "numpy", "pandas", "plotly")
 """What turned the table into this result."""
 
 
@@ -54,6 +56,7 @@ def _study(result: OptimizationResult) -> Iterator[tuple[str, str]]:
     yield "name", spec.name
     yield "objectives", ", ".join(map(str, result.objectives))
     yield "constraints", "; ".join(map(str, result.constraints)) or "none"
+    yield "predictions are for fidelity", result.proxies.fidelity
     yield "confidence of the intervals", f"{spec.search.confidence:.0%}"
     yield "topologies enumerated", f"{len(result.candidates):,}"
     if search is not None:
@@ -89,9 +92,7 @@ def _words(value: Any) -> str:
 
 
 def _software() -> Iterator[tuple[str, str]]:
+    yield "privynet_opt", __version__
     yield "Python", platform.python_version()
     for name in PACKAGES:
-        try:
-            yield name, version(name)
-        except PackageNotFoundError:
-            yield name, "run from source"
+        yield name, version(name)

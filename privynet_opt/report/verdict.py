@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from privynet_opt.metrics import METRICS, PREDICTED, checked_column
 from privynet_opt.report.ruler import Ruler, ruler
 from privynet_opt.report.words import (
-    METRICS,
+    DISPLAYS,
     STRATEGIES,
-    TARGETS,
     format_difference,
     format_interval,
     format_value,
-    is_privacy,
     label,
     topology_fields,
     topology_words,
@@ -22,6 +21,7 @@ from privynet_opt.report.words import (
 if TYPE_CHECKING:
     from privynet_opt.api import OptimizationResult
     from privynet_opt.constraints import Constraint
+    from privynet_opt.infeasibility import Infeasibility
 
 TILES = ("accuracy", "psnr_db", "local_flops", "memory_bytes", "feature_bytes")
 """What the verdict shows in large type."""
@@ -65,6 +65,20 @@ class ConstraintRow(NamedTuple):
     holds: bool
 
 
+class RelaxationRow(NamedTuple):
+    """How far one limit alone would have to move.
+
+    Attributes:
+        constraint: The limit as it is.
+        relaxed: The limit that would do, or that none does.
+        topology: What it would admit; empty likewise.
+    """
+
+    constraint: str
+    relaxed: str
+    topology: str
+
+
 class Verdict(NamedTuple):
     """What the report opens with.
 
@@ -76,6 +90,7 @@ class Verdict(NamedTuple):
         constraints: One row for each limit.
         ruler: Privacy loss on a readable scale, where one is known.
         infeasibility: Lines that explain why nothing is feasible; empty otherwise.
+        relaxations: What would let a topology through; empty where something is feasible.
     """
 
     topology: str
@@ -85,6 +100,7 @@ class Verdict(NamedTuple):
     constraints: tuple[ConstraintRow, ...]
     ruler: Ruler | None
     infeasibility: tuple[str, ...]
+    relaxations: tuple[RelaxationRow, ...]
 
 
 def verdict(result: OptimizationResult) -> Verdict:
@@ -97,10 +113,9 @@ def verdict(result: OptimizationResult) -> Verdict:
     if best is None:
         sentence = (
             f"None of the {len(result.candidates):,} topologies in the search space meets every "
-            "limit. What stands in the way, and what would let one through:"
+            "limit. What stands in the way:"
         )
-        lines = tuple(line for line in str(result.infeasibility or "").splitlines() if line.strip())
-        return Verdict("", sentence, "", (), (), None, lines)
+        return Verdict("", sentence, "", (), (), None, *_infeasibility(result.infeasibility))
     return Verdict(
         topology=topology_words(*topology_fields(best).values()),
         sentence=_sentence(result),
@@ -109,6 +124,7 @@ def verdict(result: OptimizationResult) -> Verdict:
         constraints=tuple(_constraint_row(best, constraint) for constraint in result.constraints),
         ruler=ruler(result),
         infeasibility=(),
+        relaxations=(),
     )
 
 
@@ -119,7 +135,7 @@ def checked_value(row: Any, metric: str) -> float:
         row: A candidate.
         metric: The constrained metric.
     """
-    return float(row[f"{metric}_upper" if is_privacy(metric) else metric])
+    return float(row[checked_column(metric)])
 
 
 def margin(row: Any, constraint: Constraint) -> float:
@@ -153,21 +169,38 @@ def _sentence(result: OptimizationResult) -> str:
     )
 
 
+def _infeasibility(
+    why: Infeasibility | None,
+) -> tuple[tuple[str, ...], tuple[RelaxationRow, ...]]:
+    if why is None:
+        return (), ()
+    lines = why.lines()[: -len(why.relaxations)]
+    rows = tuple(
+        RelaxationRow(
+            str(one.constraint),
+            "no value helps while the others stay" if one.relaxed is None else str(one.relaxed),
+            "" if one.topology is None else str(one.topology),
+        )
+        for one in why.relaxations
+    )
+    return tuple(lines), rows
+
+
 def _tile(result: OptimizationResult, metric: str) -> Tile:
     best = result.best
     assert best is not None
     value = format_value(metric, float(best[metric]))
-    if metric not in TARGETS:
-        return Tile(METRICS[metric].label, value, "exact count for one image")
+    if metric not in PREDICTED:
+        return Tile(DISPLAYS[metric].label, value, "exact count for one image")
     interval = format_interval(metric, best[f"{metric}_lower"], best[f"{metric}_upper"])
     return Tile(
-        METRICS[metric].label, value, f"{result.spec.search.confidence:.0%} interval {interval}"
+        DISPLAYS[metric].label, value, f"{result.spec.search.confidence:.0%} interval {interval}"
     )
 
 
 def _constraint_row(best: Any, constraint: Constraint) -> ConstraintRow:
     metric = constraint.metric
-    exact = metric not in TARGETS
+    exact = metric not in PREDICTED
     left = margin(best, constraint)
     sign = "+" if left >= 0 else "−"
     return ConstraintRow(
@@ -177,7 +210,7 @@ def _constraint_row(best: Any, constraint: Constraint) -> ConstraintRow:
         interval="exact"
         if exact
         else format_interval(metric, best[f"{metric}_lower"], best[f"{metric}_upper"]),
-        checked="upper end of the interval" if is_privacy(metric) else "the value",
+        checked="upper end of the interval" if METRICS[metric].is_privacy_loss else "the value",
         limit=f"{constraint.operator} {format_value(metric, float(constraint.limit))}".replace(
             "<=", "≤"
         ).replace(">=", "≥"),

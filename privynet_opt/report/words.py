@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-TARGETS = ("accuracy", "psnr_db", "ssim")
-"""What the proxies predict, each with an interval; everything else is counted exactly."""
-
-PRIVACY = frozenset({"psnr_db", "ssim"})
-"""Checked against a limit on the upper end of their interval."""
-
-TOPOLOGY_COLUMNS = ("cut_layer", "kept_filters", "selection_strategy", "selection_seed")
+from privynet_opt.metrics import METRICS
+from privynet_opt.search_space import TOPOLOGY_COLUMNS
 
 
-class Metric(NamedTuple):
-    """How one number is shown.
+class Display(NamedTuple):
+    """How one metric is shown.
 
     Attributes:
         label: Its name in words.
-        unit: Printed after the number, a space between; empty for none.
+        unit: Printed after the number; empty for none.
         scale: Multiplies the number before it is printed.
         digits: Decimals, or significant digits where `si` holds.
         si: Whether an SI prefix (k, M, G; powers of 1,000) is put before the unit.
-        better: ``"higher"`` or ``"lower"``.
     """
 
     label: str
@@ -35,21 +29,20 @@ class Metric(NamedTuple):
     scale: float
     digits: int
     si: bool
-    better: str
 
 
-METRICS = {
-    "accuracy": Metric("Accuracy", "%", 100, 1, False, "higher"),
-    "psnr_db": Metric("Privacy loss (PSNR)", "dB", 1, 2, False, "lower"),
-    "ssim": Metric("Privacy loss (SSIM)", "", 1, 3, False, "lower"),
-    "local_macs": Metric("Local multiply-adds", "MACs", 1, 3, True, "lower"),
-    "local_flops": Metric("Local compute", "FLOPs", 1, 3, True, "lower"),
-    "parameter_bytes": Metric("Weights on the device", "B", 1, 3, True, "lower"),
-    "peak_activation_bytes": Metric("Peak activations", "B", 1, 3, True, "lower"),
-    "memory_bytes": Metric("Local memory", "B", 1, 3, True, "lower"),
-    "feature_bytes": Metric("Sent per image", "B", 1, 3, True, "lower"),
+DISPLAYS = {
+    "accuracy": Display("Accuracy", "%", 100, 1, False),
+    "psnr_db": Display("Privacy loss (PSNR)", "dB", 1, 2, False),
+    "ssim": Display("Privacy loss (SSIM)", "", 1, 3, False),
+    "local_macs": Display("Local multiply-adds", "MACs", 1, 3, True),
+    "local_flops": Display("Local compute", "FLOPs", 1, 3, True),
+    "parameter_bytes": Display("Weights on the device", "B", 1, 3, True),
+    "peak_activation_bytes": Display("Peak activations", "B", 1, 3, True),
+    "memory_bytes": Display("Local memory", "B", 1, 3, True),
+    "feature_bytes": Display("Sent per image", "B", 1, 3, True),
 }
-"""Every metric of a candidate, in the order the report lists them."""
+"""Every metric of `privynet_opt.metrics`, in the order the report lists them."""
 
 STRATEGIES = {
     "random": "drawn at random",
@@ -78,7 +71,7 @@ def format_value(metric: str, value: float) -> str:
     """Return a number with its unit as people read it.
 
     Args:
-        metric: A name in `METRICS`; any other is printed with four significant digits.
+        metric: A name in `DISPLAYS`; any other is printed with four significant digits.
         value: The number in the table's own unit.
 
     Returns:
@@ -91,7 +84,7 @@ def format_interval(metric: str, lower: float, upper: float) -> str:
     """Return an interval as ``"58.9 to 63.5%"``; the unit stands once where it is shared.
 
     Args:
-        metric: A name in `METRICS`.
+        metric: A name in `DISPLAYS`.
         lower: Lower end.
         upper: Upper end.
     """
@@ -102,7 +95,7 @@ def format_interval(metric: str, lower: float, upper: float) -> str:
 def _number_and_unit(metric: str, value: float) -> tuple[str, str]:
     if not math.isfinite(value):
         return "not known", ""
-    shown = METRICS.get(metric)
+    shown = DISPLAYS.get(metric)
     if shown is None:
         return f"{value:.4g}", ""
     if not shown.si:
@@ -118,7 +111,7 @@ def format_difference(metric: str, value: float) -> str:
     """Return a difference of two values with its unit; for a fraction in percentage points.
 
     Args:
-        metric: A name in `METRICS`.
+        metric: A name in `DISPLAYS`.
         value: The difference in the table's own unit.
     """
     return format_value(metric, value).replace("%", " points")
@@ -135,22 +128,23 @@ def label(metric: str) -> str:
     Args:
         metric: A metric's name.
     """
-    return METRICS[metric].label if metric in METRICS else metric
+    return DISPLAYS[metric].label if metric in DISPLAYS else metric
 
 
 def axis_title(metric: str) -> str:
     """Return an axis title with unit and direction.
 
     Args:
-        metric: A name in `METRICS`.
+        metric: A name in `DISPLAYS`.
 
     Returns:
         For example ``"Privacy loss (PSNR), dB (lower is more private)"``.
     """
-    shown = METRICS[metric]
+    shown, known = DISPLAYS[metric], METRICS[metric]
     unit = f", {shown.unit}" if shown.unit not in ("", "%") else ""
-    good = "more private" if metric in PRIVACY else "better"
-    return f"{shown.label}{unit} ({shown.better} is {good})"
+    direction = "higher" if known.higher_is_better else "lower"
+    good = "more private" if known.is_privacy_loss else "better"
+    return f"{shown.label}{unit} ({direction} is {good})"
 
 
 def topology_words(cut_layer: str, kept_filters: int, strategy: str, seed: int = 0) -> str:
@@ -177,7 +171,7 @@ def topologies_in_words(rows: Any) -> list[str]:
     return [topology_words(*fields) for fields in zip(*columns, strict=True)]
 
 
-def topology_fields(row: Mapping[str, Any]) -> dict[str, Any]:
+def topology_fields(row: Any) -> dict[str, Any]:
     """Return a topology's fields as plain Python values, ready for JSON.
 
     Args:
@@ -226,12 +220,3 @@ def readable_scale(table: Any) -> tuple[tuple[str, float], ...]:
     if own:
         return tuple(sorted(((str(k), float(v)) for k, v in own.items()), key=lambda p: p[1]))
     return READABLE_SCALES_DB.get(str(data.get("name", "")), ())
-
-
-def is_privacy(metric: str) -> bool:
-    """Return whether a limit on the metric is checked on the upper end of its interval.
-
-    Args:
-        metric: A metric's name.
-    """
-    return metric in PRIVACY

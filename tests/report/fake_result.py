@@ -9,13 +9,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from privynet_opt.candidates import best_of, front_of, judge
+from privynet_opt.constraints import parse_constraints
 from privynet_opt.cost import COST_NAMES, CutProfile, cut_costs
+from privynet_opt.infeasibility import explain_infeasibility
+from privynet_opt.metrics import PREDICTED
+from privynet_opt.optimizer import SearchOutcome
+from privynet_opt.proxies.validation import ProxyValidation
+from privynet_opt.search_space import TOPOLOGY_COLUMNS
 
 GRID = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 STRATEGIES = ("random", "lda", "privacy", "privynet", "magnitude")
-TARGETS = ("accuracy", "psnr_db", "ssim")
+OBJECTIVES = ("accuracy", "psnr_db", "local_flops")
+LIMITS = ("psnr_db <= 17.5", "local_flops <= 150e6", "memory_bytes <= 4e6")
 HALF_WIDTHS = {"accuracy": 0.024, "psnr_db": 0.42, "ssim": 0.03}
-TOPOLOGY = ["cut_layer", "kept_filters", "selection_strategy", "selection_seed"]
+TOPOLOGY = list(TOPOLOGY_COLUMNS)
 # name, convolutions, channels, side of the cut, input channels of its last convolution
 CUTS = (
     ("conv1", 1, 64, 32, 3),
@@ -53,40 +61,25 @@ def fake_cuts() -> dict[str, CutProfile]:
     return cuts
 
 
-def fake_result(constraints: tuple[Any, ...] | None = None, title: str | None = None) -> Any:
+def fake_result(constraints: tuple[str, ...] = LIMITS, title: str | None = None) -> Any:
     """An object with the attributes of `OptimizationResult` that the report reads."""
-    if constraints is None:
-        limits = (("psnr_db", 17.5), ("local_flops", 150e6), ("memory_bytes", 4e6))
-        constraints = tuple(fake_constraint(metric, limit) for metric, limit in limits)
     cuts = fake_cuts()
     table = fake_table(cuts)
-    candidates = fake_candidates(cuts, table.trained, constraints)
-    front = candidates[candidates["on_front"]].reset_index(drop=True)
-    ordered = front.sort_values(["accuracy", "local_flops"], ascending=[False, True])
-    best = ordered.iloc[0] if len(front) else None
-    nobody = None if len(front) else "psnr_db <= 1 excludes 855 of 855 topologies."
+    limits = parse_constraints(constraints)
+    candidates = judge(fake_candidates(cuts, table.trained), OBJECTIVES, limits)
+    best = best_of(candidates)
     return SimpleNamespace(
         spec=fake_spec(title),
-        objectives=("accuracy", "psnr_db", "local_flops"),
-        constraints=constraints,
+        objectives=OBJECTIVES,
+        constraints=limits,
         table=table,
-        proxies=SimpleNamespace(validations=fake_validations(table.trained)),
+        proxies=SimpleNamespace(validations=fake_validations(table.trained), fidelity="full"),
         candidates=candidates,
-        front=front,
+        front=front_of(candidates),
         best=best,
         search=fake_search(feasible=best is not None),
-        infeasibility=nobody,
+        infeasibility=explain_infeasibility(candidates, limits),
     )
-
-
-def fake_constraint(metric: str, limit: float, operator: str = "<=") -> Any:
-    """A constraint with the attributes of the real one."""
-
-    class Limit(SimpleNamespace):
-        def __str__(self) -> str:
-            return f"{self.metric} {self.operator} {self.limit:g}"
-
-    return Limit(metric=metric, operator=operator, limit=limit)
 
 
 def fake_spec(title: str | None) -> Any:
@@ -158,16 +151,14 @@ def fake_sidecar() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def fake_candidates(
-    cuts: dict[str, CutProfile], trained: pd.DataFrame, constraints: tuple[Any, ...]
-) -> pd.DataFrame:
-    """The whole search space with predictions, costs, feasibility and measured values."""
+def fake_candidates(cuts: dict[str, CutProfile], trained: pd.DataFrame) -> pd.DataFrame:
+    """The whole search space with predictions, costs and measured values."""
     space = [
         (name, kept, strategy, 0)
         for name, cut in cuts.items()
         for kept in GRID
         if kept <= cut.channels
-        for strategy in STRATEGIES
+        for strategy in (STRATEGIES if kept < cut.channels else STRATEGIES[:1])
     ]
     rows = pd.DataFrame(space, columns=TOPOLOGY)
     for target, values in fake_truth(rows, cuts).items():
@@ -177,18 +168,9 @@ def fake_candidates(
     for name in COST_NAMES:
         rows[name] = [int(cut_costs(cuts[c], k)[name]) for c, k, _, _ in space]
     rows["extrapolation"] = rows["kept_filters"] >= 384
-    feasible = np.ones(len(rows), dtype=bool)
-    for limit in constraints:
-        upper = f"{limit.metric}_upper" if limit.metric in ("psnr_db", "ssim") else limit.metric
-        room = limit.limit - rows[upper].to_numpy()
-        feasible &= (room if limit.operator == "<=" else -room) >= 0
-    rows["feasible"] = feasible
-    losses = np.column_stack([-rows["accuracy"], rows["psnr_db"], rows["local_flops"]])
-    below = (losses[:, None] <= losses[None]).all(2) & (losses[:, None] < losses[None]).any(2)
-    rows["on_front"] = feasible & ~(below & feasible[:, None]).any(0)
     measured = trained.drop_duplicates(TOPOLOGY).set_index(TOPOLOGY)
     found = measured.reindex(pd.MultiIndex.from_frame(rows[TOPOLOGY]))
-    for target in TARGETS:
+    for target in PREDICTED:
         rows[f"measured_{target}"] = found[target].to_numpy()
     rows["measured_fidelity"] = found["fidelity"].fillna("").to_numpy()
     rows["measured"] = rows["measured_accuracy"].notna()
@@ -199,7 +181,7 @@ def fake_validations(trained: pd.DataFrame) -> dict[str, Any]:
     """Held-out predictions that miss by a seeded, normal error."""
     draw = np.random.default_rng(1)
     found = {}
-    for target in TARGETS:
+    for target in PREDICTED:
         half = HALF_WIDTHS[target]
         held_out = trained[[*TOPOLOGY, "fidelity"]].copy()
         held_out["measured"] = trained[target]
@@ -207,8 +189,10 @@ def fake_validations(trained: pd.DataFrame) -> dict[str, Any]:
         held_out["lower"] = held_out["predicted"] - half
         held_out["upper"] = held_out["predicted"] + half
         errors = (held_out["predicted"] - held_out["measured"]).abs()
-        found[target] = SimpleNamespace(
-            target=target, model="Gaussian process", n_rows=len(trained), n_groups=62,
+        found[target] = ProxyValidation(
+            target=target, model="Gaussian process", errors={"Gaussian process": half / 2},
+            confidence=0.9, loco_mean_absolute_error=half, loco_spearman=0.9,
+            n_rows=len(trained), n_groups=62,
             mean_absolute_error=float(errors.mean()), r2=0.97,
             spearman=float(held_out["measured"].corr(held_out["predicted"], method="spearman")),
             coverage=float((errors <= half).mean()), half_width=half, predictions=held_out,
@@ -220,7 +204,7 @@ def fake_search(feasible: bool) -> Any:
     """A search that reaches 97.8 % of the enumerated hypervolume."""
     optimum = 3.1e8 if feasible else 0.0
     history = optimum * 0.978 * (1 - np.exp(-np.arange(1000) // 50 / 3.0))
-    return SimpleNamespace(
+    return SearchOutcome(
         hypervolume_history=history, search_hypervolume=float(history[-1]),
         enumerated_hypervolume=optimum, gap=0.022 if feasible else float("nan"),
         reference_point=(0.0, 30.0, 6e8), n_trials=1000, sampler="nsga2", seed=0,

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
@@ -20,6 +21,10 @@ FLAGS = (
 )  # fmt: skip
 
 
+PATIENCE = 60
+"""Seconds to wait for an answer: starting a browser on a busy machine takes a while."""
+
+
 def find_chromium() -> str | None:
     """Path of a Chromium or Chrome on this machine, or None."""
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -30,7 +35,7 @@ class Page:
     """One open page; collects what its console and its network said."""
 
     def __init__(self, to_browser: int, from_browser: int) -> None:
-        self._out, self._in = to_browser, os.fdopen(from_browser, "rb", closefd=False)
+        self._out, self._in, self._read_ahead = to_browser, from_browser, b""
         self._last, self._session = 0, ""
         self.complaints: list[str] = []
         self.requests: list[str] = []
@@ -56,8 +61,7 @@ class Page:
     def open(self, path: Path, width: int, height: int = 900, dark: bool = False) -> None:
         """Open a file at a width in a colour scheme, and wait until its figures are drawn."""
         self.size(width, height)
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        self.prefer_dark(dark)
         self.call("Page.navigate", url=path.resolve().as_uri())
         loaded = (
             "new Promise(done => document.readyState === 'complete' ? done(1)"
@@ -65,6 +69,11 @@ class Page:
         )
         self.evaluate(loaded)
         self.evaluate("new Promise(done => setTimeout(() => done(1), 400))")
+
+    def prefer_dark(self, dark: bool) -> None:
+        """Prefer the dark or the light colour scheme."""
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
 
     def size(self, width: int, height: int) -> None:
         """Give the page a width and a height in CSS pixels."""
@@ -93,11 +102,13 @@ class Page:
         path.write_bytes(base64.b64decode(shot["data"]))
 
     def _read(self) -> dict[str, Any]:
-        data = bytearray()
-        while (byte := self._in.read(1)) != b"\0":
-            assert byte, "the browser closed its pipe"
-            data += byte
-        message = dict(json.loads(data))
+        while b"\0" not in self._read_ahead:
+            ready, _, _ = select.select([self._in], [], [], PATIENCE)
+            chunk = os.read(self._in, 1 << 20) if ready else b""
+            assert chunk, "the browser closed its pipe or does not answer"
+            self._read_ahead += chunk
+        text, _, self._read_ahead = self._read_ahead.partition(b"\0")
+        message = dict(json.loads(text))
         params = message.get("params", {})
         if message.get("method") == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])

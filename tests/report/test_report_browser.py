@@ -1,0 +1,187 @@
+"""The report in a real browser: nothing complains, nothing is fetched, everything can be used."""
+
+import time
+
+import pytest
+from fake_result import fake_result
+from headless_browser import browser_page, find_chromium
+
+from privynet_opt.report.page import write_report
+
+pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine")
+
+VISIBLE = "[...document.querySelectorAll('#front-table tbody tr')].filter(r => !r.hidden)"
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return write_report(fake_result(), tmp_path_factory.mktemp("report") / "report.html")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with browser_page() as page:
+        yield page
+
+
+@pytest.fixture
+def report(browser, path):
+    browser.complaints.clear()
+    browser.requests.clear()
+    browser.open(path, 1600)
+    yield browser
+    assert browser.complaints == []
+    assert [url for url in browser.requests if not url.startswith("data:")] == [path.as_uri()]
+
+
+def test_every_figure_is_drawn(report):
+    assert report.evaluate("document.querySelectorAll('.plot .main-svg').length > 0")
+    assert report.evaluate("[...document.querySelectorAll('.plot')].every(p => p.data.length)")
+    points = "[...document.querySelectorAll('#pareto-figure .points path')].length"
+    assert report.evaluate(points) >= len(fake_result().candidates)
+
+
+@pytest.mark.parametrize("width", [400, 800, 1600])
+def test_the_page_never_scrolls_sideways(report, width):
+    report.size(width, 900)
+    assert report.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_dark_changes_page_and_figures_while_they_are_open(report):
+    ground = "getComputedStyle(document.querySelector('.card')).backgroundColor"
+    both = f"[{ground}, document.getElementById('pareto-figure').layout.font.color]"
+    assert report.evaluate(both) == ["rgb(255, 255, 255)", "#171b20"]
+    report.prefer_dark(True)
+    report.evaluate("new Promise(done => setTimeout(done, 300))")
+    assert report.evaluate(both) == ["rgb(23, 28, 33)", "#e9ecef"]
+
+
+def test_a_click_on_a_point_shows_its_topology(report):
+    point = f"{{points: [{{customdata: {len(fake_result().candidates) - 1}}}]}}"
+    report.evaluate(f"document.getElementById('pareto-figure').emit('plotly_click', {point})")
+    assert report.evaluate("document.getElementById('details-title').textContent") == (
+        "conv10p, 512 filters by random"
+    )
+    assert '"conv10p"' in report.evaluate("document.getElementById('details-json').textContent")
+    assert "infeasible" in report.evaluate("document.getElementById('details').textContent")
+
+
+def test_a_real_click_of_the_mouse_shows_a_topology(report):
+    report.evaluate("document.getElementById('pareto').scrollIntoView()")
+    x, y = report.evaluate(
+        "(() => { const all = document.querySelectorAll('#pareto-figure .trace path.point');"
+        "const r = all[400].getBoundingClientRect();"
+        "return [r.x + r.width / 2, r.y + r.height / 2]; })()"
+    )
+    for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+        report.call(
+            "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1, buttons=1
+        )
+    report.evaluate("new Promise(done => setTimeout(done, 500))")
+    title = report.evaluate("document.getElementById('details-title').textContent")
+    assert title != "conv4, 6 filters by privacy"
+
+
+def test_marked_points_mark_their_rows(report):
+    rows = "[...document.querySelectorAll('#front-table tbody tr')]"
+    first, second = report.evaluate(f"{rows}.slice(0, 2).map(r => Number(r.dataset.index))")
+    points = (
+        f"{{points: [{{customdata: {first}}}, {{customdata: {second}}}, {{customdata: 1000}}]}}"
+    )
+    report.evaluate(f"document.getElementById('pareto-figure').emit('plotly_selected', {points})")
+    assert report.evaluate(f"{rows}.filter(r => r.classList.contains('selected')).length") == 2
+    report.evaluate("document.getElementById('front-selected').click()")
+    assert report.evaluate(f"{VISIBLE}.length") == 2
+
+
+def test_the_table_sorts_both_ways(report):
+    rows = "[...document.querySelectorAll('#front-table tbody tr')]"
+    column = f"{rows}.map(r => +r.cells[2].dataset.order)"
+    press = "document.querySelectorAll('#front-table thead button')[2].click()"
+    report.evaluate(press)
+    falling = report.evaluate(column)
+    report.evaluate(press)
+    rising = report.evaluate(column)
+    assert falling == sorted(falling, reverse=True)
+    assert rising == sorted(rising)
+    sort = "document.querySelectorAll('#front-table thead th')[2].getAttribute('aria-sort')"
+    assert report.evaluate(sort) == "ascending"
+
+
+def test_the_filter_keeps_rows_with_every_word(report):
+    report.evaluate(
+        "(() => { const f = document.getElementById('front-filter'); f.value = 'lda conv4';"
+        "f.dispatchEvent(new Event('input')); })()"
+    )
+    shown = report.evaluate(f"{VISIBLE}.map(r => r.cells[0].textContent)")
+    assert shown and all("lda" in text and "conv4" in text for text in shown)
+    count = report.evaluate("document.getElementById('front-count').textContent")
+    assert count == f"{len(shown)} of {len(fake_result().front)} topologies"
+
+
+def test_the_visible_rows_are_copied_as_csv(report):
+    report.evaluate("navigator.clipboard.writeText = async text => { window.copied = text; }")
+    report.evaluate("document.getElementById('front-copy').click()")
+    lines = report.evaluate("window.copied").splitlines()
+    assert lines[0].startswith("cut_layer,kept_filters,selection_strategy,selection_seed,accuracy,")
+    assert len(lines) == 1 + len(fake_result().front)
+    assert lines[1].startswith("conv4,6,privacy,0,0.4007")
+
+
+def test_other_axes_move_points_and_limits(report):
+    report.evaluate(
+        "(() => { const s = document.getElementById('pareto-x'); s.value = 'local_flops';"
+        "s.dispatchEvent(new Event('change')); })()"
+    )
+    plot = "document.getElementById('pareto-figure')"
+    assert report.evaluate(f"{plot}.layout.xaxis.type") == "log"
+    assert report.evaluate(f"{plot}.layout.shapes.map(s => s.x0)") == [150e6]
+    star = "d => d.name === 'Recommended'"
+    assert report.evaluate(f"{plot}.data.find({star}).x[0]") == fake_result().best["local_flops"]
+
+
+def test_the_key_hides_and_shows_a_part(report):
+    press = "document.querySelector('[data-part=\"Infeasible\"]').click()"
+    visible = (
+        "document.getElementById('pareto-figure').data.find(d => d.name === 'Infeasible').visible"
+    )
+    report.evaluate(press)
+    assert report.evaluate(visible) is False
+    report.evaluate(press)
+    assert report.evaluate(visible) is True
+
+
+def test_another_cut_and_strategy_redraw_the_curves(report):
+    report.evaluate(
+        "['cut', 'strategy'].forEach((part, i) => { const s = document.getElementById('filters-' +"
+        "part); s.value = ['conv8', 'lda'][i]; s.dispatchEvent(new Event('change')); })"
+    )
+    plot = "document.getElementById('filters-accuracy')"
+    assert report.evaluate(f"{plot}.layout.xaxis.title.text") == "Kept filters at conv8"
+    band = f"{plot}.data.filter(d => d.meta.part === 'band' && d.visible).map(d => d.meta.strategy)"
+    assert report.evaluate(band) == ["lda"]
+
+
+def test_numbers_in_the_page_read_like_those_of_the_package(report):
+    details = report.evaluate("document.getElementById('details').textContent")
+    for text in ("40.1%", "16.81 dB", "120 MFLOPs", "792 kB", "6.14 kB"):
+        assert text in details
+        assert text in report.evaluate("document.querySelector('.tiles').textContent")
+
+
+def test_verdict_and_table_are_readable_without_scripts(report, path):
+    report.call("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        report.requests.clear()
+        report.call("Page.navigate", url=path.as_uri())
+        for _ in range(100):
+            time.sleep(0.1)
+            if report.evaluate("document.readyState") == "complete":
+                break
+        text = report.evaluate("document.body.innerText")
+    finally:
+        report.call("Emulation.setScriptExecutionDisabled", value=False)
+    assert "Deploy conv4, 6 filters by privacy" in text
+    assert "37.7 to 42.5%" in text
+    assert "Figures need scripts" in text
+    assert "Copy as CSV" not in text

@@ -1,0 +1,163 @@
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from fake_result import fake_result
+
+from privynet_opt.constraints import Constraint
+from privynet_opt.report.health import health_checks
+from privynet_opt.report.verdict import margin, verdict
+
+
+@pytest.fixture(scope="module")
+def result():
+    return fake_result()
+
+
+def edited(result, **best):
+    """The same result with some values of the recommended topology changed."""
+    fields = {name: getattr(result, name) for name in vars(result)}
+    row = result.best.copy()
+    for name, value in best.items():
+        row[name] = value
+    return SimpleNamespace(**{**fields, "best": row})
+
+
+def titles(result, level=None):
+    return [c.title for c in health_checks(result) if level in (None, c.level)]
+
+
+def test_the_verdict_names_the_topology_and_gives_it_as_json(result):
+    found = verdict(result)
+    best = result.best
+    assert found.topology == "conv4, 6 filters by privacy"
+    assert json.loads(found.topology_json) == {
+        "cut_layer": best["cut_layer"],
+        "kept_filters": best["kept_filters"],
+        "selection_strategy": best["selection_strategy"],
+        "selection_seed": 0,
+    }
+    assert "Cut vgg16 after conv4 and keep 6 of its 128 filters" in found.sentence
+    assert found.infeasibility == ()
+
+
+def test_each_limit_shows_value_interval_limit_and_margin(result):
+    row = verdict(result).constraints[0]
+    assert row.metric == "Privacy loss (PSNR)"
+    assert (row.value, row.interval) == ("16.81 dB", "16.39 to 17.23 dB")
+    assert (row.limit, row.margin, row.holds) == ("≤ 17.50 dB", "+0.27 dB", True)
+    assert row.checked == "upper end of the interval"
+
+
+def test_costs_are_exact_and_checked_on_themselves(result):
+    row = verdict(result).constraints[1]
+    assert (row.interval, row.checked, row.margin) == ("exact", "the value", "+29.7 MFLOPs")
+
+
+def test_a_margin_is_negative_where_the_limit_is_broken():
+    row = {"accuracy": 0.5, "psnr_db": 17.0, "psnr_db_upper": 17.6}
+    assert margin(row, Constraint("psnr_db <= 17.5")) == pytest.approx(-0.1)
+    assert margin(row, Constraint("accuracy >= 0.6")) == pytest.approx(-0.1)
+    assert margin(row, Constraint("accuracy >= 0.4")) == pytest.approx(0.1)
+
+
+def test_the_ruler_puts_the_interval_between_its_marks(result):
+    ruler = verdict(result).ruler
+    places = {mark.name: mark.percent for mark in ruler.marks}
+    start, length = ruler.interval
+    assert places["label only"] < start < ruler.value.percent < start + length
+    assert start + length < ruler.limit.percent == places["4×4 thumbnail"]
+    assert [mark.lane for mark in ruler.marks] == [0, 1, 0, 0, 0]
+    assert "no closer than a 4×4 thumbnail" in ruler.words
+
+
+def test_there_is_no_ruler_without_a_measured_scale():
+    result = fake_result()
+    result.table.sidecar["data"]["name"] = "my photographs"
+    assert verdict(result).ruler is None
+
+
+def test_nothing_feasible_says_why():
+    found = verdict(fake_result(constraints=("psnr_db <= 13.5", "accuracy >= 0.6")))
+    assert (found.topology, found.topology_json, found.tiles) == ("", "", ())
+    assert found.infeasibility[0].startswith("psnr_db <= 13.5 excludes 1,0")
+    assert found.infeasibility[-1].startswith("nearest: ")
+    assert [row.constraint for row in found.relaxations] == ["psnr_db <= 13.5", "accuracy >= 0.6"]
+    assert all(row.topology for row in found.relaxations)
+
+
+def test_a_limit_that_no_relaxation_helps_says_so():
+    found = verdict(fake_result(constraints=("psnr_db <= 1", "accuracy >= 0.95")))
+    assert found.relaxations[0].relaxed == "no value helps while the others stay"
+    assert found.relaxations[0].topology == ""
+
+
+def test_no_limits_leave_the_verdict_without_rows():
+    assert verdict(fake_result(constraints=())).constraints == ()
+
+
+def test_a_prediction_asks_for_a_measurement(result):
+    assert "The recommended topology is predicted, not measured" in titles(result, "watch")
+
+
+def test_a_measurement_that_breaks_a_limit_is_the_first_check(result):
+    measured = {"measured": True, "measured_fidelity": "full", "measured_psnr_db": 18.0}
+    worse = edited(result, measured_accuracy=0.4, measured_ssim=0.3, **measured)
+    assert titles(worse)[0] == "The recommended topology's own measurement breaks a limit"
+    better = edited(worse, measured_psnr_db=17.0)
+    assert "The recommended topology was measured" in titles(better, "good")
+
+
+def test_extrapolation_is_worth_a_warning(result):
+    assert "The prediction reaches beyond what was measured" not in titles(result)
+    assert "The prediction reaches beyond what was measured" in titles(
+        edited(result, extrapolation=True), "watch"
+    )
+
+
+@pytest.mark.parametrize("best", [{"cut_layer": "conv10p"}, {"kept_filters": 128}])
+def test_an_edge_of_the_search_space_is_worth_a_warning(result, best):
+    title = "The choice lies at an edge of the search space"
+    assert title not in titles(result)
+    assert title in titles(edited(result, **best), "watch")
+
+
+def test_a_limit_that_only_just_holds_is_worth_a_warning(result):
+    tight = edited(result, psnr_db_upper=17.49)
+    assert "Privacy loss (PSNR) only just holds" in titles(tight, "watch")
+
+
+@pytest.mark.parametrize(
+    ("change", "title"),
+    [
+        ({"mean_absolute_error": 0.6}, "Privacy loss (PSNR) is predicted less well than asked for"),
+        ({"spearman": 0.9}, "Privacy loss (PSNR) is predicted less well than asked for"),
+        ({"coverage": 0.8}, "Privacy loss (PSNR): intervals are too narrow"),
+    ],
+)
+def test_a_weak_proxy_is_worth_a_warning(change, title):
+    result = fake_result()
+    assert title not in titles(result)
+    validations = result.proxies.validations
+    validations["psnr_db"] = replace(validations["psnr_db"], **change)
+    assert title in titles(result, "watch")
+
+
+def test_short_recipes_alone_are_worth_a_warning():
+    result = fake_result()
+    assert "Predictions are for attackers trained to convergence" in titles(result, "good")
+    result.proxies.fidelity = "standard"
+    assert "Attackers were trained by a short recipe" in titles(result, "watch")
+
+
+def test_a_search_that_misses_much_says_so():
+    result = fake_result()
+    assert "The search found nearly all there is" in titles(result, "good")
+    result.search = replace(result.search, gap=0.2)
+    assert "The search alone missed a part" in titles(result, "watch")
+
+
+def test_nothing_feasible_is_the_first_check():
+    result = fake_result(constraints=("psnr_db <= 1",))
+    assert titles(result)[0] == "No topology is feasible"

@@ -1,0 +1,82 @@
+import math
+
+import pytest
+from fake_result import fake_result
+
+from privynet_opt.metrics import METRICS
+from privynet_opt.report.words import (
+    DISPLAYS,
+    axis_title,
+    format_difference,
+    format_interval,
+    format_value,
+    plain_numbers,
+    readable_scale,
+    topologies_in_words,
+    topology_words,
+)
+from privynet_opt.topology import LocalTopology
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "text"),
+    [
+        ("accuracy", 0.6134, "61.3%"),
+        ("psnr_db", 17.123, "17.12 dB"),
+        ("ssim", 0.4449, "0.445"),
+        ("local_flops", 66_358_272, "66.4 MFLOPs"),
+        ("local_flops", 0, "0 FLOPs"),
+        ("feature_bytes", 999, "999 B"),
+        ("feature_bytes", 1024, "1.02 kB"),
+        ("memory_bytes", 4e6, "4.00 MB"),
+        ("psnr_db", math.nan, "not known"),
+        ("something_else", 12.34567, "12.35"),
+    ],
+)
+def test_numbers_are_shown_with_their_unit(metric, value, text):
+    assert format_value(metric, value) == text
+
+
+def test_an_interval_names_a_shared_unit_once():
+    assert format_interval("accuracy", 0.589, 0.635) == "58.9 to 63.5%"
+    assert format_interval("psnr_db", 16.4, 17.2) == "16.40 to 17.20 dB"
+    assert format_interval("feature_bytes", 900, 1100) == "900 B to 1.10 kB"
+
+
+def test_a_difference_of_fractions_is_in_percentage_points():
+    assert format_difference("accuracy", 0.012) == "1.2 points"
+    assert format_difference("psnr_db", 0.27) == "0.27 dB"
+
+
+def test_every_metric_can_be_shown():
+    assert set(DISPLAYS) == set(METRICS)
+
+
+def test_axis_titles_say_unit_and_direction():
+    assert axis_title("psnr_db") == "Privacy loss (PSNR), dB (lower is more private)"
+    assert axis_title("accuracy") == "Accuracy (higher is better)"
+    assert axis_title("local_flops") == "Local compute, FLOPs (lower is better)"
+
+
+@pytest.mark.parametrize("fields", [("conv6", 12, "privynet", 3), ("conv1", 1, "lda", 0)])
+def test_words_of_a_topology_are_those_the_package_prints(fields):
+    assert topology_words(*fields) == str(LocalTopology(*fields))
+
+
+def test_words_of_many_topologies_keep_their_order():
+    rows = fake_result().candidates.iloc[[3, 0]]
+    assert topologies_in_words(rows) == ["conv1, 1 filter by privynet", "conv1, 1 filter by random"]
+
+
+def test_numbers_for_json_are_finite_or_null():
+    assert plain_numbers([1.23456789, math.nan, math.inf]) == [1.234568, None, None]
+    assert plain_numbers([True, False]) == [1, 0]
+
+
+def test_the_tables_own_psnr_scale_wins_over_the_built_in_one():
+    table = fake_result().table
+    assert readable_scale(table)[0] == ("mean image", 12.7)
+    table.sidecar["data"]["psnr_scale_db"] = {"8×8 thumbnail": 19.0, "4×4 thumbnail": 16.0}
+    assert readable_scale(table) == (("4×4 thumbnail", 16.0), ("8×8 thumbnail", 19.0))
+    table.sidecar["data"] = {"name": "my photographs"}
+    assert readable_scale(table) == ()
