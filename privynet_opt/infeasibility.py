@@ -42,8 +42,8 @@ class Relaxation:
     def __str__(self) -> str:
         """Return the relaxation as a line of the verdict."""
         if self.relaxed is None:
-            return f"{self.constraint}: no other value helps while the other limits stay"
-        return f"{self.constraint} -> {self.relaxed} admits {self.topology}"
+            return f"relaxing {self.constraint} alone admits nothing"
+        return f"relaxing {self.constraint} to {self.relaxed} would admit {self.topology}"
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,7 @@ class Infeasibility:
         ]
         lines += [
             f"{constraint} is out of reach by itself: the best of all topologies has {_short(best)}"
+            + (" at the upper end of its interval" if _is_upper(constraint) else "")
             for constraint, best in self.reachable.items()
         ]
         lines += [
@@ -90,7 +91,7 @@ class Infeasibility:
         if len(self.excluded) > 2 and not self.reachable and not self.conflicts:
             lines.append("every two of the limits can be met together; all of them cannot")
         lines.append(f"nearest: {topology_of(self.nearest)}, {self._misses()}")
-        return lines + [f"relax {relaxation}" for relaxation in self.relaxations]
+        return lines + [str(relaxation) for relaxation in self.relaxations]
 
     def _misses(self) -> str:
         broken = {c: v for c, v in self.violations.items() if v > 0}
@@ -146,6 +147,10 @@ def topology_of(row: pd.Series) -> LocalTopology:
     """
     cut, kept, strategy, seed = (row[name] for name in TOPOLOGY_COLUMNS)
     return LocalTopology(str(cut), int(kept), str(strategy), int(seed))
+
+
+def _is_upper(constraint: Constraint) -> bool:
+    return METRICS[constraint.metric].is_privacy_loss
 
 
 def _short(value: float) -> str:
