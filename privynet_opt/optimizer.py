@@ -6,7 +6,9 @@ Every trial is a lookup in the vectorised predictions, so a thousand of them tak
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import optuna
@@ -58,7 +60,11 @@ class SearchOutcome:
 
 
 def search(
-    problem: Problem, study: optuna.Study, settings: SearchSpec, progress: bool = False
+    problem: Problem,
+    study: optuna.Study,
+    settings: SearchSpec,
+    progress: bool = False,
+    notes: Mapping[str, Any] | None = None,
 ) -> SearchOutcome:
     """Run the trials, compare what they found with enumeration, then add what they missed.
 
@@ -67,6 +73,7 @@ def search(
         study: An open study; trials are added to those it has.
         settings: Number of trials, sampler and seed.
         progress: Whether to show a bar on stderr where that is a terminal.
+        notes: Plain data kept with the study as user attributes.
 
     Returns:
         The outcome of the bare search. Afterwards the study holds the whole enumerated front: what
@@ -77,6 +84,8 @@ def search(
     """
     with quiet_optuna(), storage_errors():
         study.set_metric_names(list(problem.objectives))
+        for key, value in (notes or {}).items():
+            study.set_user_attr(key, value)
         study.sampler = make_sampler(settings.sampler, settings.seed, len(study.get_trials(False)))
         _run(problem, study, settings.n_trials, progress)
         fail_stale_trials(study)

@@ -86,7 +86,7 @@ def open_study(storage: BaseStorage, name: str, directions: list[StudyDirection]
     Raises:
         OutputError: If the storage fails.
     """
-    with storage_errors():
+    with quiet_optuna(), storage_errors():
         study = optuna.create_study(
             storage=storage, study_name=name, directions=directions, load_if_exists=True
         )

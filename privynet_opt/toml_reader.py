@@ -100,12 +100,13 @@ class Section:
                 self.fault(key, _KINDS[kind], "nothing", f"Add {key} to the study.")
             return fallback
         value = self.values[key]
+        example = "" if default is _REQUIRED or default == {} else f"For example {default!r}."
         if kind is float and type(value) is int:
             value = float(value)
         if type(value) is not kind:
-            self.fault(key, _KINDS[kind], repr(value))
+            self.fault(key, _KINDS[kind], repr(value), example)
         elif not holds(value):
-            self.fault(key, rule, repr(value))
+            self.fault(key, rule, repr(value), example)
         else:
             return value
         return fallback

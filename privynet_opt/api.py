@@ -1,0 +1,194 @@
+"""The Python entry point: wire the stages together and hand over one object."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from privynet_opt.constraints import ConstraintsLike, parse_constraints
+from privynet_opt.errors import StudyError, TableError
+from privynet_opt.metrics import parse_objectives
+from privynet_opt.result import OptimizationResult
+from privynet_opt.study_sections import SearchSpec, read_search
+from privynet_opt.study_spec import StudySpec, load_study
+from privynet_opt.toml_reader import Section
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
+    from privynet_opt.characterization.table import CharacterizationTable
+
+__all__ = ["OptimizationResult", "optimize"]
+
+
+def optimize(
+    constraints: ConstraintsLike | None = None,
+    *,
+    study: str | Path | StudySpec = "cifar10",
+    objectives: str | Iterable[str] | None = None,
+    n_trials: int | None = None,
+    seed: int | None = None,
+    sampler: str | None = None,
+    confidence: float | None = None,
+    storage: str | BaseStorage | None = None,
+    progress: bool = False,
+) -> OptimizationResult:
+    """Search a study's topologies under limits.
+
+    Args:
+        constraints: Limits as strings such as ``"psnr_db <= 17.5"``, a mapping from metric to
+            limit, or `Constraint` objects. None takes the study's own; an empty list, none at all.
+            Limits on privacy hold at the upper end of the proxies' interval.
+        study: Name of a shipped study, a path, or a loaded study.
+        objectives: Metric names; None takes the study's.
+        n_trials: Trials of the Optuna study; None takes the study's number.
+        seed: Seed of the sampler; None takes the study's. The same seed gives the same result.
+        sampler: One of ``nsga2``, ``nsga3``, ``tpe``, ``random``, ``qmc``, ``gp``; None takes the
+            study's.
+        confidence: Level of the intervals, between 0 and 1; None takes the study's.
+        storage: Where the Optuna study is kept: None for memory, a database URL, a ``.journal``
+            file, or an Optuna storage. The same question on the same storage is one study, which
+            every run adds trials to.
+        progress: Whether to show a bar on stderr where that is a terminal.
+
+    Returns:
+        The result. Where nothing is feasible, ``best`` is None and ``infeasibility`` says why.
+
+    Raises:
+        PrivyNetOptError: If study, table, limits, settings or storage are not usable.
+
+    Example:
+        >>> result = optimize(["psnr_db <= 17.5", "local_flops <= 60e6"])  # doctest: +SKIP
+        >>> result.best["cut_layer"]  # doctest: +SKIP
+        'conv3'
+    """
+    spec = study if isinstance(study, StudySpec) else load_study(study)
+    wanted = {
+        "objectives": objectives,
+        "constraints": constraints,
+        "n_trials": n_trials,
+        "seed": seed,
+        "sampler": sampler,
+        "confidence": confidence,
+    }
+    spec = replace(spec, search=_settings(spec.search, wanted))
+    return _run(spec, storage, progress)
+
+
+def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> OptimizationResult:
+    from privynet_opt.candidates import best_of, build_candidates, front_of, judge
+    from privynet_opt.characterization.table import load_table
+    from privynet_opt.infeasibility import explain_infeasibility
+    from privynet_opt.optimizer import search
+    from privynet_opt.problem import Problem
+    from privynet_opt.proxies import fit_proxies
+    from privynet_opt.search_space import SearchSpace
+    from privynet_opt.study_storage import open_storage, open_study
+
+    asked = spec.search
+    table = load_table(_existing_table(spec))
+    channels = {name: cut.channels for name, cut in table.cuts.items()}
+    space = SearchSpace.of_study(spec.search_space, channels)
+    kept = open_storage(storage)
+    proxies = fit_proxies(table, asked.confidence, cache=proxy_cache(table.path))
+    known = build_candidates(space.enumerate(), table, proxies)
+    candidates = judge(known, asked.objectives, asked.constraints)
+    problem = Problem.of(space, candidates, asked.objectives, asked.constraints)
+    identity = study_identity(spec, table)
+    study = open_study(kept, study_name(spec.name, identity), problem.directions)
+    outcome = search(problem, study, asked, progress, identity)
+    return OptimizationResult(
+        spec=spec,
+        objectives=asked.objectives,
+        constraints=asked.constraints,
+        table=table,
+        proxies=proxies,
+        candidates=candidates,
+        front=front_of(candidates),
+        best=best_of(candidates),
+        study=study,
+        search=outcome,
+        infeasibility=explain_infeasibility(candidates, asked.constraints),
+    )
+
+
+def study_identity(spec: StudySpec, table: CharacterizationTable) -> dict[str, Any]:
+    """Return what makes two runs trials of the same Optuna study.
+
+    Args:
+        spec: The study, with the settings used.
+        table: Its measurements.
+
+    Returns:
+        Plain data: the question, the space and the measurements; not seed, sampler or trials.
+    """
+    space = spec.search_space
+    return {
+        "study": spec.name,
+        "objectives": list(spec.search.objectives),
+        "constraints": [str(constraint) for constraint in spec.search.constraints],
+        "confidence": spec.search.confidence,
+        "table_sha256": table.sidecar["table_sha256"],
+        "cut_layers": list(space.cut_layers),
+        "kept_filters": list(space.kept_filters),
+        "selection_strategies": list(space.selection_strategies),
+    }
+
+
+def study_name(name: str, identity: dict[str, Any]) -> str:
+    """Return the Optuna study's name: another question on the same storage is another study.
+
+    Args:
+        name: The study's name.
+        identity: From `study_identity`.
+    """
+    return f"{name}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]}"
+
+
+def proxy_cache(table_path: Path) -> Path:
+    """Return where what the proxies learned is kept between runs.
+
+    Args:
+        table_path: The characterization table.
+
+    Returns:
+        ``proxies.json`` beside the table; in the user's cache where that folder is not theirs to
+        write to, as with an installed package.
+    """
+    beside = table_path.with_name("proxies.json")
+    if beside.exists() or os.access(table_path.parent, os.W_OK):
+        return beside
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    place = hashlib.sha256(str(table_path.resolve()).encode()).hexdigest()[:16]
+    return root / "privynet_opt" / f"proxies-{place}.json"
+
+
+def _existing_table(spec: StudySpec) -> Path:
+    if not spec.table_path.exists():
+        raise TableError(
+            f"`study` must be characterized before it is searched, but {spec.table_path} does not "
+            f"exist. Measure it with `privynet-opt characterize --study {spec.name} --data DIR`."
+        )
+    return spec.table_path
+
+
+def _settings(study: SearchSpec, wanted: dict[str, Any]) -> SearchSpec:
+    """Put the caller's settings in place of the study's, under the same rules as in study.toml."""
+    values: dict[str, Any] = {**study.__dict__}
+    values |= {name: value for name, value in wanted.items() if value is not None}
+    values["objectives"] = list(parse_objectives(values["objectives"]))
+    values["constraints"] = [str(c) for c in parse_constraints(values["constraints"])]
+    for name in ("n_trials", "seed"):
+        if isinstance(values[name], Integral) and not isinstance(values[name], bool):
+            values[name] = int(values[name])
+    faults: list[str] = []
+    settings = read_search(Section(values, "", faults))
+    if faults:
+        raise StudyError(" ".join(faults))
+    return settings

@@ -1,0 +1,155 @@
+"""The command line: parse, call, print, and turn errors into one line and an exit code.
+
+Nothing heavy is imported before a command needs it, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from privynet_opt.cli_parser import (
+    INTERRUPTED,
+    NOTHING_FEASIBLE,
+    OK,
+    USER_MISTAKE,
+    build_parser,
+)
+from privynet_opt.errors import PrivyNetOptError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        argv: Arguments without the program's name; None takes those of the process.
+
+    Returns:
+        The exit code: 0 done, 2 the user's mistake, 3 nothing feasible, 130 interrupted.
+    """
+    _never_fail_to_print()
+    parser = build_parser({"run": run, "studies": studies, "characterize": characterize})
+    try:
+        asked = parser.parse_args(argv)
+        if asked.command is None:
+            parser.print_help()
+            return OK
+    except SystemExit as done:
+        return int(done.code or OK)
+    try:
+        code: int = asked.function(asked)
+        sys.stdout.flush()
+        return code
+    except PrivyNetOptError as error:
+        if asked.debug:
+            raise
+        return _say(f"privynet-opt: {' '.join(str(error).split())}", USER_MISTAKE)
+    except KeyboardInterrupt:
+        if asked.debug:
+            raise
+        return _say(f"privynet-opt: interrupted. {asked.kept_when_interrupted}", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of stdout left (`| head`); nothing more can or need be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Search a study, write its files and report, and print the answer.
+
+    Args:
+        asked: Parsed arguments of ``run``.
+    """
+    from privynet_opt.cli_output import print_result
+    from privynet_opt.study_spec import load_study
+
+    spec = load_study(asked.study)
+    output = Path(asked.output or f"privynet-opt-{spec.name}")
+    _warn_of_slow_samplers(asked)
+
+    from privynet_opt.api import optimize
+    from privynet_opt.save import prepare_output
+
+    prepare_output(output)
+    result = optimize(
+        asked.constraint,
+        study=spec,
+        objectives=asked.objective,
+        n_trials=asked.n_trials,
+        seed=asked.seed,
+        sampler=asked.sampler,
+        confidence=asked.confidence,
+        storage=asked.storage,
+        progress=not asked.quiet,
+    )
+    files = {**result.save(output), "report.html": result.report(output / "report.html")}
+    print_result(result, files, quiet=asked.quiet)
+    if asked.open:
+        import webbrowser
+
+        webbrowser.open(files["report.html"].resolve().as_uri())
+    return OK if result.best is not None else NOTHING_FEASIBLE
+
+
+def studies(asked: argparse.Namespace) -> int:
+    """List the shipped studies.
+
+    Args:
+        asked: Parsed arguments of ``studies``.
+    """
+    from privynet_opt.cli_output import print_studies
+    from privynet_opt.study_spec import list_studies
+
+    print_studies(list_studies())
+    return OK
+
+
+def characterize(asked: argparse.Namespace) -> int:
+    """Measure a study's topologies.
+
+    Args:
+        asked: Parsed arguments of ``characterize``.
+    """
+    from privynet_opt.study_spec import load_study
+
+    spec = load_study(asked.study)
+
+    from privynet_opt.characterization import characterize as measuring
+
+    table = measuring.characterize(
+        spec,
+        data=asked.data,
+        weights=asked.weights,
+        output=Path(asked.output or f"privynet-opt-{spec.name}-characterization"),
+        device=asked.device,
+        fidelities=tuple(dict.fromkeys(asked.fidelity or ("screen", "standard"))),
+        workers=asked.workers,
+        n_trained=asked.topologies,
+    )
+    print(f"Measured: {table}")
+    print(f"Search it: privynet-opt run --study {table.parent}")
+    return OK
+
+
+def _warn_of_slow_samplers(asked: argparse.Namespace) -> None:
+    n_trials = asked.n_trials or 0
+    if asked.sampler == "gp" and not 0 < n_trials <= 100:
+        _say(
+            "privynet-opt: sampler gp takes seconds per trial and more with each; "
+            "--n-trials 50 is a sensible number",
+            OK,
+        )
+
+
+def _never_fail_to_print() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def _say(line: str, code: int) -> int:
+    print(line, file=sys.stderr)
+    return code

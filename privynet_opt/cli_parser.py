@@ -1,0 +1,149 @@
+"""The options of the command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NoReturn, TypeAlias
+
+from privynet_opt import __version__
+from privynet_opt.characterization.schema import FIDELITIES
+from privynet_opt.study_sections import SAMPLERS
+
+Command: TypeAlias = Callable[[argparse.Namespace], int]
+
+OK = 0
+USER_MISTAKE = 2
+NOTHING_FEASIBLE = 3
+INTERRUPTED = 130
+
+EPILOG = """\
+exit codes: 0 done; 2 something asked for cannot be done (one line says what); 3 the search is done
+and nothing is feasible (the answer says why); 130 interrupted
+"""
+
+RUN_EXAMPLES = """\
+examples:
+  privynet-opt run --study cifar10
+  privynet-opt run --study cifar10 --constraint 'psnr_db <= 17.5' --constraint 'local_flops <= 60e6'
+  privynet-opt run --study ./my-study --objective accuracy --objective feature_bytes --open
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line and leave."""
+        self.exit(USER_MISTAKE, f"{self.prog}: {message}. See {self.prog} --help.\n")
+
+
+def build_parser(functions: Mapping[str, Command]) -> Parser:
+    """Return the parser of the whole command line.
+
+    Args:
+        functions: What each command calls, by its name.
+    """
+    parser = Parser(
+        prog="privynet-opt",
+        description="Choose what a split network keeps on the device: accuracy, privacy loss and "
+        "cost of every PrivyNet topology, measured and searched.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"privynet-opt {__version__}")
+    commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
+    _add_run(commands, functions["run"])
+    _add_studies(commands, functions["studies"])
+    _add_characterize(commands, functions["characterize"])
+    return parser
+
+
+def _add_run(commands: argparse._SubParsersAction[Parser], function: Command) -> None:
+    run = commands.add_parser(
+        "run",
+        help="search a study under limits, print the answer and write the report",
+        description="Search a study's topologies under limits; print the recommended one, write "
+        "the Pareto front, the report and the Optuna study.",
+        epilog=RUN_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = run.add_argument
+    add("--study", required=True, metavar="NAME|PATH", help="a shipped study, or a study's folder")
+    add(
+        "--constraint",
+        action="append",
+        metavar="'METRIC <= LIMIT'",
+        help="a limit, such as 'psnr_db <= 17.5'; repeat for more; replaces the study's own",
+    )
+    add(
+        "--objective",
+        action="append",
+        metavar="METRIC",
+        help="a metric to improve; repeat for more; replaces the study's own",
+    )
+    add("--n-trials", type=int, metavar="N", help="trials of the search (study's: often 1000)")
+    add("--seed", type=int, metavar="N", help="seed of the search; same seed, same answer")
+    add("--sampler", choices=SAMPLERS, help="how trials are chosen (study's: often nsga2)")
+    add(
+        "--confidence",
+        type=float,
+        metavar="LEVEL",
+        help="share of cases a privacy limit must hold in, such as 0.9",
+    )
+    add(
+        "--storage",
+        metavar="URL",
+        help="keep the Optuna study in a database (sqlite:///study.db) or journal (study.journal) "
+        "and add to what it has; give every machine that shares it a --seed of its own",
+    )
+    add("--output", type=Path, metavar="DIR", help="folder to write (./privynet-opt-STUDY)")
+    add("--open", action="store_true", help="show the report in the browser")
+    add("--quiet", action="store_true", help="print the recommended topology only")
+    _finish(run, function, "Finished trials of a --storage are kept; otherwise nothing is.")
+
+
+def _add_studies(commands: argparse._SubParsersAction[Parser], function: Command) -> None:
+    studies = commands.add_parser(
+        "studies",
+        help="list the shipped studies",
+        description="List the shipped studies: network, data, rows by fidelity.",
+    )
+    _finish(studies, function, "Nothing was changed.")
+
+
+def _add_characterize(commands: argparse._SubParsersAction[Parser], function: Command) -> None:
+    measure = commands.add_parser(
+        "characterize",
+        help="measure a study's topologies on images",
+        description="Measure accuracy and privacy loss of a study's topologies and write its "
+        "characterization table. A run in the same output folder goes on where it was stopped.",
+    )
+    add = measure.add_argument
+    add("--study", required=True, metavar="NAME|PATH", help="a shipped study, or a study's folder")
+    add("--data", type=Path, metavar="DIR", help="where the images are")
+    add("--weights", metavar="FILE", help="weights of the network (the study's)")
+    add("--output", type=Path, metavar="DIR", help="folder to write")
+    add("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (cpu)")
+    add(
+        "--fidelity",
+        action="append",
+        choices=[name for name in FIDELITIES if name != "amortised"],
+        help="what to measure; repeat for more (screen and standard)",
+    )
+    add("--workers", type=_positive, default=1, metavar="N", help="processes (1)")
+    add("--topologies", type=_positive, metavar="N", help="how many are trained (the study's)")
+    _finish(measure, function, "Finished measurements are kept; run it again to go on.")
+
+
+def _finish(parser: argparse.ArgumentParser, function: Command, kept: str) -> None:
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.set_defaults(function=function, kept_when_interrupted=kept)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, but got {text}")
+    return number

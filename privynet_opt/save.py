@@ -1,0 +1,143 @@
+"""A result as files: front, candidates and the Optuna study, each whole or not there."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from privynet_opt import __version__
+from privynet_opt.characterization.results import write_atomically
+from privynet_opt.errors import OutputError
+from privynet_opt.study_storage import journal_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from privynet_opt.api import OptimizationResult
+
+DIGITS = 6
+"""Significant digits of predictions in the files; far below the proxies' errors."""
+
+
+def prepare_output(directory: Path) -> Path:
+    """Make sure that results can be written to a folder, before hours of search.
+
+    Args:
+        directory: The folder; made where missing.
+
+    Returns:
+        `directory`.
+
+    Raises:
+        OutputError: If it is no folder or cannot be written to.
+    """
+    probe = directory / ".privynet-opt-probe"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"probe")
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"`output` must be a folder that can be written to, but {directory} is not "
+            f"({error.strerror}). Choose another folder or free some space."
+        ) from error
+    return directory
+
+
+def save_result(result: OptimizationResult, directory: Path) -> dict[str, Path]:
+    """Write a result's files; the same result gives the same front to the byte.
+
+    Args:
+        result: What `optimize` returned.
+        directory: The folder; made where missing. Files of the same names are replaced.
+
+    Returns:
+        Paths by file name.
+
+    Raises:
+        OutputError: If one of them cannot be written, for instance on a full disk.
+    """
+    texts = {
+        "front.csv": csv_text(result.front),
+        "front.json": json.dumps(front_content(result), indent=1, ensure_ascii=False) + "\n",
+        "candidates.csv": csv_text(result.candidates),
+        "study.journal": journal_text(result.study),
+    }
+    for name, text in texts.items():
+        write_atomically(directory / name, text)
+    return {name: directory / name for name in texts}
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """Return a DataFrame as CSV: predictions to `DIGITS` digits, exact counts in full.
+
+    Args:
+        frame: Candidates or front.
+    """
+    text: str = frame.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
+    return text
+
+
+def front_content(result: OptimizationResult) -> dict[str, Any]:
+    """Return the front and where it comes from, as plain data for JSON.
+
+    Args:
+        result: What `optimize` returned.
+
+    Returns:
+        Study, question, recommendation, front, search and proxies' errors; NaN as null.
+    """
+    search, best = result.search, result.best
+    return {
+        "study": result.spec.name,
+        "title": result.spec.title,
+        "objectives": list(result.objectives),
+        "constraints": [str(constraint) for constraint in result.constraints],
+        "confidence": result.spec.search.confidence,
+        "recommended": None if best is None else _plain(best.to_dict()),
+        "front": [_plain(row) for row in result.front.to_dict("records")],
+        "infeasibility": result.infeasibility.lines() if result.infeasibility else None,
+        "search": _plain(
+            {
+                "sampler": search.sampler,
+                "seed": search.seed,
+                "n_trials": search.n_trials,
+                "hypervolume": search.search_hypervolume,
+                "enumerated_hypervolume": search.enumerated_hypervolume,
+                "gap": search.gap,
+                "reference_point": list(search.reference_point),
+            }
+        ),
+        "proxies": {
+            target: _plain({name: getattr(held_out, name) for name in _ERRORS})
+            for target, held_out in result.proxies.validations.items()
+        },
+        "table_sha256": result.table.sidecar["table_sha256"],
+        "privynet_opt": __version__,
+    }
+
+
+_ERRORS = (
+    "model",
+    "n_rows",
+    "n_groups",
+    "mean_absolute_error",
+    "spearman",
+    "r2",
+    "coverage",
+    "half_width",
+)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+    return value

@@ -1,0 +1,230 @@
+"""A result as plain text: what ``privynet-opt run`` prints and what a result shows of itself."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from privynet_opt.metrics import METRICS, PREDICTED
+from privynet_opt.report.verdict import verdict
+from privynet_opt.report.words import (
+    format_difference,
+    format_interval,
+    format_value,
+    readable_scale,
+    topologies_in_words,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from privynet_opt.api import OptimizationResult
+
+WIDTH = 100
+"""Columns that long sentences are wrapped to."""
+
+FRONT_ROWS = 12
+"""Rows of the front that are printed; all are in the files."""
+
+SHOWN_COSTS = ("local_flops", "memory_bytes", "feature_bytes")
+"""Costs of the recommended topology that are always printed."""
+
+CLOSE_DB = 0.8
+"""A value this near to one of the readable scale is called about that; half its smallest step."""
+
+
+def summary_lines(result: OptimizationResult) -> list[str]:
+    """Return the whole answer, one string per line.
+
+    Args:
+        result: What `optimize` returned.
+    """
+    parts = (
+        header_lines(result),
+        verdict_lines(result),
+        front_lines(result),
+        proxy_lines(result),
+        search_lines(result),
+    )
+    return [line for part in parts if part for line in (*part, "")][:-1]
+
+
+def header_lines(result: OptimizationResult) -> list[str]:
+    """Return what was asked.
+
+    Args:
+        result: What `optimize` returned.
+    """
+    wanted = ", ".join(
+        f"{name} {'up' if METRICS[name].higher_is_better else 'down'}" for name in result.objectives
+    )
+    limits = ", ".join(map(str, result.constraints)) or "no limits"
+    return [
+        f"{result.spec.name}: {result.spec.title}",
+        *_wrapped(f"Asked: {wanted}; {limits}"),
+    ]
+
+
+def verdict_lines(result: OptimizationResult) -> list[str]:
+    """Return the recommendation and its limits, or why there is none.
+
+    Args:
+        result: What `optimize` returned.
+    """
+    best = result.best
+    if best is None:
+        facts = result.infeasibility.lines() if result.infeasibility else []
+        n_all = len(result.candidates)
+        title = f"Recommended: nothing; none of {n_all:,} topologies meets every limit"
+        return [title, *(line for fact in facts for line in _wrapped(fact, "  - ", "    "))]
+    told = verdict(result)
+    lines = [f"Recommended: {told.topology}", *_wrapped(told.sentence), ""]
+    level = f"{result.spec.search.confidence:.0%} interval"
+    lines += aligned([("", "predicted", level, "measured", ""), *_values(result, best)], "<>>><")
+    if told.constraints:
+        limits = [(row.statement, row.margin, row.checked) for row in told.constraints]
+        lines += ["", *aligned([("limit", "margin", "checked on"), *limits], "<><")]
+    return lines
+
+
+def _values(result: OptimizationResult, best: pd.Series) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for metric in PREDICTED:
+        interval = format_interval(metric, best[f"{metric}_lower"], best[f"{metric}_upper"])
+        value, measured = (float(best[name]) for name in (metric, f"measured_{metric}"))
+        known = format_value(metric, measured) if best["measured"] else "-"
+        rows.append((metric, format_value(metric, value), interval, known, ""))
+        if metric == "psnr_db":
+            rows[-1] = (*rows[-1][:-1], likeness(result, value) or "higher is less private")
+    exact = dict.fromkeys((*SHOWN_COSTS, *(c.metric for c in result.constraints)))
+    for metric in exact:
+        if metric not in PREDICTED:
+            rows.append((metric, format_value(metric, float(best[metric])), "exact", "", ""))
+    return rows
+
+
+def front_lines(result: OptimizationResult) -> list[str]:
+    """Return a short table of the Pareto front.
+
+    Args:
+        result: What `optimize` returned.
+    """
+    front = result.front
+    if front.empty:
+        return []
+    n_feasible = int(result.candidates["feasible"].sum())
+    shown = _spread(front, FRONT_ROWS)
+    metrics = list(dict.fromkeys(("accuracy", "psnr_db", "local_flops", *result.objectives)))
+    some = f"; {len(shown)} of them" if len(shown) < len(front) else ""
+    title = (
+        f"Pareto front: {len(front):,} of {n_feasible:,} feasible topologies "
+        f"(of {len(result.candidates):,} in the space){some}"
+    )
+    rows = [("topology", *metrics, "measured at")]
+    for words, (_, row) in zip(topologies_in_words(shown), shown.iterrows(), strict=True):
+        values = (format_value(metric, float(row[metric])) for metric in metrics)
+        rows.append((words, *values, str(row["measured_fidelity"]) or "-"))
+    return [title, *aligned(rows, "<" + ">" * len(metrics) + "<")]
+
+
+def proxy_lines(result: OptimizationResult) -> list[str]:
+    """Return the proxies' errors on held-out measurements.
+
+    Args:
+        result: What `optimize` returned.
+    """
+    rows = [("", "mean error", "Spearman", "interval", "it holds", "model")]
+    for target, held_out in result.proxies.validations.items():
+        rows.append(
+            (
+                target,
+                format_difference(target, held_out.mean_absolute_error),
+                f"{held_out.spearman:.3f}",
+                f"±{format_difference(target, held_out.half_width)}",
+                f"{held_out.coverage:.0%}",
+                held_out.model,
+            )
+        )
+    first = next(iter(result.proxies.validations.values()))
+    title = (
+        f"Proxies: errors on {first.n_rows:,} held-out measurements, those of one cut and number "
+        "of filters together"
+    )
+    return [title, *aligned(rows, "<>>>><")]
+
+
+def search_lines(result: OptimizationResult) -> list[str]:
+    """Return how much of the enumerated front the bare search found.
+
+    Args:
+        result: What `optimize` returned.
+    """
+    search = result.search
+    ran = f"{search.n_trials:,} trials of {search.sampler} (seed {search.seed})"
+    if not search.enumerated_hypervolume > 0:
+        return _wrapped(
+            f"Search: {ran} and all {len(result.candidates):,} topologies found nothing feasible"
+        )
+    return _wrapped(
+        f"Search: {ran} reached {1 - search.gap:.1%} of the hypervolume of the enumerated front "
+        f"(gap {search.gap:.1%}); the front above is the enumerated one and misses nothing"
+    )
+
+
+def likeness(result: OptimizationResult, psnr_db: float) -> str:
+    """Return what a reconstruction of this quality amounts to, in words.
+
+    Args:
+        result: What `optimize` returned; its data decide the scale.
+        psnr_db: Mean per-image PSNR, dB.
+
+    Returns:
+        For example ``"about a 4×4 thumbnail"``; empty where the scale of the data is not known.
+    """
+    scale = readable_scale(result.table)
+    if not scale:
+        return ""
+    name, nearest = min(scale, key=lambda pair: abs(pair[1] - psnr_db))
+    if abs(nearest - psnr_db) <= CLOSE_DB:
+        return f"about {_article(name)}"
+    below = [n for n, db in scale if db < psnr_db]
+    above = [n for n, db in scale if db > psnr_db]
+    if not below:
+        return f"less than {_article(above[0])}"
+    if not above:
+        return f"more than {_article(below[-1])}"
+    return f"between {_article(below[-1])} and {_article(above[0])}"
+
+
+def aligned(rows: Sequence[Sequence[str]], sides: str, indent: str = "  ") -> list[str]:
+    """Return rows of cells as lines with aligned columns.
+
+    Args:
+        rows: Equally long rows; a first one may be a heading.
+        sides: ``"<"`` or ``">"`` per column.
+        indent: Put before each line.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(
+            f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)
+        )
+        for row in rows
+    )
+    return [f"{indent}{line}".rstrip() for line in lines]
+
+
+def _wrapped(text: str, first: str = "", rest: str = "  ") -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=rest)
+
+
+def _spread(front: pd.DataFrame, n: int) -> pd.DataFrame:
+    if len(front) <= n:
+        return front
+    return front.iloc[sorted({round(i * (len(front) - 1) / (n - 1)) for i in range(n)})]
+
+
+def _article(name: str) -> str:
+    words: dict[str, str] = {"mean image": "the mean image", "label only": "knowing the label only"}
+    return words.get(name, f"{'an' if name.startswith('8') else 'a'} {name}")
