@@ -27,7 +27,7 @@ from privynet_opt.report.health import health_checks
 from privynet_opt.report.pareto_info import pareto_info
 from privynet_opt.report.provenance import provenance
 from privynet_opt.report.verdict import verdict
-from privynet_opt.report.words import axis_title, format_difference, format_value, label
+from privynet_opt.report.words import axis_title, format_correlation, format_difference, label
 
 if TYPE_CHECKING:
     from privynet_opt.api import OptimizationResult
@@ -40,13 +40,13 @@ class Slot(NamedTuple):
         id: Fixed id of its element, and key of the figure in the card's data.
         title: Heading above the figure.
         words: What the figure shows, for readers who cannot see it.
-        note: One line under the heading; may be empty.
+        facts: Pairs of term and value under the heading.
     """
 
     id: str
     title: str
     words: str
-    note: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
 
 
 class Card(NamedTuple):
@@ -204,14 +204,19 @@ def _proxies(result: OptimizationResult) -> Card:
 
 
 def _proxy_slot(target: str, held_out: Any) -> Slot:
-    cut_error = format_difference(target, held_out.loco_mean_absolute_error)
-    note = (
-        f"mean absolute error {format_difference(target, held_out.mean_absolute_error)} · "
-        f"Spearman {format_value('spearman', held_out.spearman)} · "
-        f"coverage {held_out.coverage:.0%} · {held_out.n_rows} rows · {held_out.model} · "
-        f"with its whole cut layer held out {cut_error}"
+    facts = (
+        ("mean absolute error", format_difference(target, held_out.mean_absolute_error)),
+        (
+            "with its whole cut held out",
+            format_difference(target, held_out.loco_mean_absolute_error),
+        ),
+        ("Spearman correlation", format_correlation(held_out.spearman)),
+        ("intervals that hold", f"{held_out.coverage:.0%}"),
+        ("measurements", f"{held_out.n_rows:,}"),
+        ("model", held_out.model),
     )
-    return Slot(f"proxy-{target}", label(target), f"{label(target)}: {note}", note)
+    name = label(target)
+    return Slot(f"proxy-{target}", name, f"{name}, predicted against measured.", facts)
 
 
 def _search(result: OptimizationResult) -> Card:

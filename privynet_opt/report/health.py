@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from privynet_opt.characterization.schema import FIDELITIES
 from privynet_opt.metrics import METRICS, PREDICTED
 from privynet_opt.report.verdict import margin
-from privynet_opt.report.words import format_difference, format_value, label
+from privynet_opt.report.words import format_correlation, format_difference, format_value, label
 
 if TYPE_CHECKING:
     from privynet_opt.api import OptimizationResult
@@ -64,9 +64,8 @@ def _feasible_share(result: OptimizationResult) -> Check:
     if not n_feasible:
         return Check(
             "act",
-            "No topology is feasible",
-            f"All {n_all:,} topologies break at least one limit. Relax a limit, or widen the "
-            "search space.",
+            "Nothing is feasible: relax a limit, or widen the search space",
+            f"All {n_all:,} topologies break at least one limit.",
         )
     return Check(
         "good",
@@ -155,11 +154,11 @@ def _edge(result: OptimizationResult) -> Check | None:
     same_cut = result.candidates[result.candidates["cut_layer"] == cut]
     edges = []
     if cut == cuts[0]:
-        edges.append(f"{cut} is the first cut offered")
+        edges.append(f"its cut, {cut}, is the first on offer")
     if cut == cuts[-1]:
-        edges.append(f"{cut} is the last cut offered; a deeper one may be better")
+        edges.append(f"its cut, {cut}, is the last on offer, and a deeper one may be better")
     if best["kept_filters"] == same_cut["kept_filters"].min():
-        edges.append("it keeps the fewest filters offered at its cut")
+        edges.append("it keeps the fewest filters on offer at its cut")
     if best["kept_filters"] == result.table.cuts[cut].channels:
         edges.append("it keeps every filter of its cut")
     if not edges:
@@ -175,7 +174,7 @@ def _edge(result: OptimizationResult) -> Check | None:
 def _proxy(result: OptimizationResult, target: str) -> list[Check]:
     held_out = result.proxies.validations[target]
     error = format_difference(target, held_out.mean_absolute_error)
-    found = f"Mean absolute error {error}, Spearman {format_value('spearman', held_out.spearman)}"
+    found = f"Mean absolute error {error}, Spearman {format_correlation(held_out.spearman)}"
     where = f"on {held_out.n_rows} held-out measurements in {held_out.n_groups} groups"
     name = label(target)
     checks = []

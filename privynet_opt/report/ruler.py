@@ -9,6 +9,9 @@ from privynet_opt.report.words import format_value, readable_scale
 if TYPE_CHECKING:
     from privynet_opt.api import OptimizationResult
 
+EDGE = 0.07
+"""Room before the first and after the last mark, for half of a label."""
+
 LABEL_PERCENT = 18
 """Width of a label on the narrowest ruler, percent of its length."""
 
@@ -60,7 +63,8 @@ def ruler(result: OptimizationResult) -> Ruler | None:
     limits = [c.limit for c in result.constraints if c.metric == "psnr_db"]
     low, value, high = (float(best[f"psnr_db{end}"]) for end in ("_lower", "", "_upper"))
     ends = [low, high, *limits, *(db for _, db in scale)]
-    start, span = min(ends) - 0.6, max(ends) - min(ends) + 1.2
+    room = EDGE * (max(ends) - min(ends))
+    start, span = min(ends) - room, max(ends) - min(ends) + 2 * room
 
     def place(name: str, db: float) -> Mark:
         return Mark(name, format_value("psnr_db", db), round(100 * (db - start) / span, 2))

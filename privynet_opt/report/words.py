@@ -117,6 +117,15 @@ def format_difference(metric: str, value: float) -> str:
     return format_value(metric, value).replace("%", " points")
 
 
+def format_correlation(value: float) -> str:
+    """Return a correlation coefficient.
+
+    Args:
+        value: From -1 to 1, or NaN where it is not defined.
+    """
+    return "not defined" if math.isnan(value) else f"{value:.3f}"
+
+
 def _significant(value: float, digits: int) -> str:
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
     return f"{value:.{decimals}f}"

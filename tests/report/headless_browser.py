@@ -21,8 +21,8 @@ FLAGS = (
 )  # fmt: skip
 
 
-PATIENCE = 60
-"""Seconds to wait for an answer: starting a browser on a busy machine takes a while."""
+PATIENCE = 300
+"""Seconds to wait for an answer: on a machine whose cores are taken, a browser starts slowly."""
 
 
 def find_chromium() -> str | None:
