@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from privynet_opt.attacks.ridge import LinearDecoder
-from privynet_opt.networks.layers import ResidualBlock
+from privynet_opt.networks.layers import ResidualBlock, condition_layer
 from privynet_opt.networks.training import TrainingRecipe, mixed_precision, train
 
 WIDTH = 64
@@ -32,13 +32,11 @@ class Decoder(nn.Module):
         channels: Kept filters.
         grid: Rows and columns of the features.
         image_size: Rows and columns of the image; a multiple of `grid`.
-        width: Channels of the trunk.
-        blocks: Residual blocks of the trunk.
+        n_conditions: Numbers that describe the topology to a decoder that serves several; 0 for
+            a decoder of its own.
     """
 
-    def __init__(
-        self, channels: int, grid: int, image_size: int, width: int = WIDTH, blocks: int = BLOCKS
-    ) -> None:
+    def __init__(self, channels: int, grid: int, image_size: int, n_conditions: int = 0) -> None:
         super().__init__()
         stride = image_size // grid
         trunk_stride = min(max(stride, FINEST_STRIDE), COARSEST_STRIDE)
@@ -47,36 +45,41 @@ class Decoder(nn.Module):
             gather = trunk_stride // stride
             enter += [
                 nn.PixelUnshuffle(gather),
-                nn.Conv2d(channels * gather**2, width, 3, padding=1),
+                nn.Conv2d(channels * gather**2, WIDTH, 3, padding=1),
             ]
         elif stride > trunk_stride:
             spread = stride // trunk_stride
-            enter += [nn.Conv2d(channels, width * spread**2, 3, padding=1), nn.PixelShuffle(spread)]
+            enter += [nn.Conv2d(channels, WIDTH * spread**2, 3, padding=1), nn.PixelShuffle(spread)]
         else:
-            enter.append(nn.Conv2d(channels, width, 3, padding=1))
-        leave = nn.Conv2d(width, 3 * trunk_stride**2, 3, padding=1)
+            enter.append(nn.Conv2d(channels, WIDTH, 3, padding=1))
+        leave = nn.Conv2d(WIDTH, 3 * trunk_stride**2, 3, padding=1)
         for parameter in leave.parameters():
             nn.init.zeros_(parameter)
+        self.enter = nn.Sequential(*enter)
+        self.condition = condition_layer(n_conditions, WIDTH) if n_conditions else None
         self.body = nn.Sequential(
-            *enter,
-            nn.BatchNorm2d(width),
+            nn.BatchNorm2d(WIDTH),
             nn.ReLU(inplace=True),
-            *(ResidualBlock(width) for _ in range(blocks)),
+            *(ResidualBlock(WIDTH) for _ in range(BLOCKS)),
             leave,
             nn.PixelShuffle(trunk_stride),
         )
 
-    def forward(self, features: Tensor, linear: Tensor) -> Tensor:
+    def forward(self, features: Tensor, linear: Tensor, conditions: Tensor | None = None) -> Tensor:
         """Return reconstructions.
 
         Args:
             features: Standardised, shape ``(n, channels, grid, grid)``.
             linear: What the closed-form attacker recovers, ``(n, 3, image_size, image_size)``.
+            conditions: Shape ``(n, n_conditions)``; None for a decoder of its own.
 
         Returns:
             Shape of `linear`, float32, not clamped.
         """
-        residual: Tensor = self.body(features)
+        stem = self.enter(features)
+        if self.condition is not None:
+            stem = stem + self.condition(conditions)[:, :, None, None]
+        residual: Tensor = self.body(stem)
         return linear + residual.float()
 
 

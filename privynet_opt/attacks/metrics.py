@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 SSIM_WINDOW = 11
 SSIM_SIGMA = 1.5

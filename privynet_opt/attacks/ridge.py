@@ -1,10 +1,10 @@
 """The closed-form attacker: a linear decoder for any subset of a cut's channels.
 
 Each cell of the feature grid covers ``s × s`` pixels. The decoder predicts them, as a difference
-to the mean image, from the 3×3 neighbourhood of cells around it, as a difference to the mean map. All subsets of a cut share one
-Gram matrix over all channels: a subset's decoder is the solution of a sub-block of it, so scoring
-one costs a solve and a convolution. It is the linear minimum-mean-square-error attack for this
-neighbourhood; a trained decoder below it is undertrained.
+to the mean image, from the 3×3 neighbourhood of cells around it, as a difference to the mean map.
+All subsets of a cut share one Gram matrix over all channels: a subset's decoder is the solution
+of a sub-block of it, so scoring one costs a solve and a convolution. It is the linear
+minimum-mean-square-error attack for this neighbourhood; a trained decoder below it is undertrained.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ CELLS = NEIGHBOURHOOD**2
 
 RIDGE = 2e-3
 """Penalty on standardised features, relative to the number of samples."""
+
+CONSTANT_PENALTY = 1e-6
+"""Penalty on the constant: none in effect, but the block stays positive definite."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class RidgeAttacker:
         Returns:
             The decoder for features of those channels, in that order.
         """
-        solution = self._solve(kept)
+        solution = self.solve(kept, self.cross)
         weight = solution[:-1].T.reshape(-1, len(kept), NEIGHBOURHOOD, NEIGHBOURHOOD)
         return LinearDecoder(weight.contiguous(), solution[-1].contiguous(), self.mean_image)
 
@@ -119,19 +122,40 @@ class RidgeAttacker:
         """
         channels = (len(self.gram) - 1) // CELLS
         explained = torch.stack(
-            [(self._solve([c]) * self.cross[self._rows([c])]).sum() for c in range(channels)]
+            [
+                (self.solve([c], self.cross) * self.cross[self.rows([c])]).sum()
+                for c in range(channels)
+            ]
         )
         return explained / self.pixel_power.sum()
 
-    def _rows(self, kept: Sequence[int]) -> Tensor:
+    def rows(self, kept: Sequence[int]) -> Tensor:
+        """Return the rows of the Gram matrix that belong to some channels, and the constant's.
+
+        Args:
+            kept: Channel indices of the cut.
+
+        Returns:
+            int64, shape ``(9 k + 1,)``.
+        """
         device = self.gram.device
         first = torch.as_tensor(kept, device=device)[:, None] * CELLS
         cells = (first + torch.arange(CELLS, device=device)).flatten()
         return torch.cat([cells, torch.tensor([len(self.gram) - 1], device=device)])
 
-    def _solve(self, kept: Sequence[int]) -> Tensor:
-        rows = self._rows(kept)
+    def solve(self, kept: Sequence[int], cross: Tensor, penalty: float = RIDGE) -> Tensor:
+        """Regress targets on the neighbourhoods of some channels.
+
+        Args:
+            kept: Channel indices of the cut.
+            cross: Mean product of all neighbourhoods and the targets, shape ``(9 C + 1, t)``.
+            penalty: Ridge penalty; the constant goes almost unpenalised.
+
+        Returns:
+            Coefficients, shape ``(9 k + 1, t)``.
+        """
+        rows = self.rows(kept)
         block = self.gram[rows][:, rows].clone()
-        block.diagonal()[:-1] += RIDGE
-        block.diagonal()[-1] += 1e-6
-        return torch.cholesky_solve(self.cross[rows], torch.linalg.cholesky(block))
+        block.diagonal()[:-1] += penalty
+        block.diagonal()[-1] += CONSTANT_PENALTY
+        return torch.cholesky_solve(cross[rows], torch.linalg.cholesky(block))

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from privynet_opt.attacks.linear_classifier import LinearClassifier, pool_features
 from privynet_opt.attacks.ridge import RidgeAttacker
 from privynet_opt.characterization.recipes import SCREEN_CELLS, SCREEN_MIN_IMAGES
-from privynet_opt.datasets.image_set import ImageSet, Splits
+from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import Backbone
 from privynet_opt.networks.cuts import Cut
 from privynet_opt.networks.local import build_head
@@ -38,7 +38,7 @@ class CutBank:
 
     Attributes:
         cut: The cut.
-        head: The network up to it, all channels.
+        source: Computes features of the three image sets.
         mean: Mean map over the attacker's images, shape ``(1, C, h, w)``. Centring each cell, as
             the mean image centres each pixel, lets a decoder that is the same at every cell be
             exact where features determine the image.
@@ -53,7 +53,7 @@ class CutBank:
     """
 
     cut: Cut
-    head: nn.Module
+    source: FeatureSource
     mean: Tensor
     std: Tensor
     ridge: RidgeAttacker
@@ -64,55 +64,104 @@ class CutBank:
     score_labels: Tensor
     score_pooled: Tensor
 
-    def features(self, backbone: Backbone, images: ImageSet) -> Tensor:
-        """Compute the standardised features of every channel.
+    def features(self, split: str) -> Tensor:
+        """Return the standardised features of every channel.
 
         Args:
-            backbone: The network the bank was built from.
-            images: Any images.
+            split: ``"cloud"``, ``"attacker"`` or ``"score"``.
 
         Returns:
             float16, shape ``(n, C, h, w)``.
         """
-        batches = _raw(self.head, backbone, images, self.mean.device)
+        batches = self.source.batches(split)
         return torch.cat([_standardise(f, self.mean, self.std).half() for f in batches])
 
 
-@torch.no_grad()
-def build_bank(backbone: Backbone, cut: Cut, splits: Splits, device: torch.device) -> CutBank:
-    """Compute what the measurements of a cut share.
+class FeatureSource:
+    """Compute the features of a cut, each image once if there is room to keep them.
 
     Args:
         backbone: The pre-trained network.
         cut: The cut.
         splits: The three image sets.
         device: Where to compute.
+        keep: Whether to keep what was computed, as float16; otherwise it is computed each time
+            and memory does not grow with the number of images.
+    """
+
+    def __init__(
+        self, backbone: Backbone, cut: Cut, splits: Splits, device: torch.device, keep: bool
+    ) -> None:
+        self.backbone = backbone
+        self.head = build_head(backbone, cut).to(device)
+        self.splits = splits
+        self.device = device
+        self.keep = keep
+        self.kept: dict[str, list[Tensor]] = {}
+
+    def batches(self, split: str, n_images: int | None = None) -> Iterator[Tensor]:
+        """Yield the features of a split in batches of `BATCH` images.
+
+        Args:
+            split: Name of the split.
+            n_images: Only so many of its first images; a multiple of `BATCH`, or None for all.
+
+        Yields:
+            float32, shape ``(at most BATCH, C, h, w)``.
+        """
+        images = self._images(split)[:n_images]
+        if not self.keep:
+            yield from map(self._compute, torch.split(images, BATCH))
+            return
+        if split not in self.kept:
+            whole = torch.split(self._images(split), BATCH)
+            limit = torch.finfo(torch.float16).max
+            self.kept[split] = [self._compute(b).clamp(-limit, limit).half() for b in whole]
+        yield from (f.float() for f in self.kept[split][: -(-len(images) // BATCH)])
+
+    def _images(self, split: str) -> Tensor:
+        images: Tensor = getattr(self.splits, split).images
+        return images
+
+    @torch.no_grad()
+    def _compute(self, images: Tensor) -> Tensor:
+        features: Tensor = self.head(self.backbone.normalise(images.to(self.device)))
+        return features
+
+
+@torch.no_grad()
+def build_bank(source: FeatureSource, cut: Cut) -> CutBank:
+    """Compute what the measurements of a cut share.
+
+    Args:
+        source: Computes its features.
+        cut: The cut.
 
     Returns:
-        The bank; memory grows with the scored images only.
+        The bank.
     """
-    head = build_head(backbone, cut).to(device)
+    splits, device = source.splits, source.device
     n_gram = max(SCREEN_MIN_IMAGES, SCREEN_CELLS // (cut.height * cut.width))
-    gram_images = splits.attacker.take(torch.arange(min(n_gram, len(splits.attacker))))
-    mean, std = _moments(_raw(head, backbone, gram_images, device))
+    n_gram = min(-(-n_gram // BATCH) * BATCH, len(splits.attacker))
+    mean, std = _moments(source.batches("attacker", n_gram))
 
-    def standardised(images: ImageSet) -> Iterator[Tensor]:
-        return (_standardise(f, mean, std) for f in _raw(head, backbone, images, device))
+    def standardised(split: str, n_images: int | None = None) -> Iterator[Tensor]:
+        return (_standardise(f, mean, std) for f in source.batches(split, n_images))
 
-    pixels = gram_images.images.to(device).float() / 255
-    pairs = zip(standardised(gram_images), torch.split(pixels, BATCH), strict=True)
+    pixels = splits.attacker.images[:n_gram].to(device).float() / 255
+    pairs = zip(standardised("attacker", n_gram), torch.split(pixels, BATCH), strict=True)
     ridge = RidgeAttacker.fit(pairs, pixels.mean(0))
     n_classes = len(splits.cloud.class_names)
     scatter = ClassScatter(n_classes)
     pooled = []
     labels = splits.cloud.labels.to(device)
-    for features, batch in zip(standardised(splits.cloud), torch.split(labels, BATCH), strict=True):
+    for features, batch in zip(standardised("cloud"), torch.split(labels, BATCH), strict=True):
         pooled.append(pool_features(features))
         scatter.add(features, batch)
-    score = torch.cat([f.half() for f in standardised(splits.score)])
+    score = torch.cat([f.half() for f in standardised("score")])
     return CutBank(
         cut=cut,
-        head=head,
+        source=source,
         mean=mean,
         std=std,
         ridge=ridge,
@@ -120,7 +169,7 @@ def build_bank(backbone: Backbone, cut: Cut, splits: Splits, device: torch.devic
         statistics=ChannelStatistics(
             discriminability=scatter.fisher_ratio().cpu().numpy(),
             exposure=ridge.channel_exposure().double().cpu().numpy(),
-            magnitude=filter_magnitudes(backbone, cut),
+            magnitude=filter_magnitudes(source.backbone, cut),
         ),
         score_features=score,
         score_images=splits.score.images.to(device).float() / 255,
@@ -172,14 +221,6 @@ class ClassScatter:
         between = (explained - grand).sum(1)
         within = self.squares - explained.sum(1)
         return between / within.clamp_min(1e-12)
-
-
-def _raw(
-    head: nn.Module, backbone: Backbone, images: ImageSet, device: torch.device
-) -> Iterator[Tensor]:
-    with torch.no_grad():
-        for batch in torch.split(images.images, BATCH):
-            yield head(backbone.normalise(batch.to(device)))
 
 
 def _moments(batches: Iterator[Tensor]) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ import torch
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
-from privynet_opt.characterization.bank import build_bank
+from privynet_opt.characterization.bank import FeatureSource, build_bank
 from privynet_opt.characterization.design import kept_grid, screen_topologies, trained_topologies
 from privynet_opt.characterization.measure import measure_screen, measure_trained
 from privynet_opt.characterization.provenance import identity, sidecar
@@ -214,18 +214,16 @@ def run_job(job: Job) -> None:
     device = torch.device(job.device)
     folder = MeasurementFolder(job.output)
     backbone = load_backbone(job.network, job.weights)
-    bank = build_bank(backbone, job.cut, job.splits, device)
+    trained = [pair for pair in missing if pair[1] != "screen"]
+    source = FeatureSource(backbone, job.cut, job.splits, device, keep=bool(trained))
+    bank = build_bank(source, job.cut)
     for topology, _ in (pair for pair in missing if pair[1] == "screen"):
         folder.add(measure_screen(bank, topology))
-    trained = [pair for pair in missing if pair[1] != "screen"]
     if trained:
-        attacker, cloud = (
-            (bank.features(backbone, images), images)
-            for images in (job.splits.attacker, job.splits.cloud)
-        )
+        attacker, cloud = bank.features("attacker"), bank.features("cloud")
+        source.kept.clear()
         for topology, fidelity in trained:
-            row = measure_trained(bank, topology, fidelity, TRAINING_SEED, attacker, cloud)
-            folder.add(row)
+            folder.add(measure_trained(bank, topology, fidelity, TRAINING_SEED, attacker, cloud))
 
 
 def _load_splits(spec: StudySpec, data: Path | None) -> Splits:

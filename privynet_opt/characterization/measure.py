@@ -13,7 +13,6 @@ from privynet_opt.attacks.metrics import psnr_db, ssim
 from privynet_opt.attacks.ridge import LinearDecoder
 from privynet_opt.characterization.bank import CutBank
 from privynet_opt.characterization.recipes import TRAINED
-from privynet_opt.datasets.image_set import ImageSet
 from privynet_opt.networks.cloud import classify, train_cloud_network
 from privynet_opt.selection import kept_channels
 from privynet_opt.topology import LocalTopology
@@ -57,8 +56,8 @@ def measure_trained(
     topology: LocalTopology,
     fidelity: str,
     training_seed: int,
-    attacker: tuple[Tensor, ImageSet],
-    cloud: tuple[Tensor, ImageSet],
+    attacker: Tensor,
+    cloud: Tensor,
 ) -> Row:
     """Train a decoder and a cloud network from scratch and score both.
 
@@ -67,7 +66,7 @@ def measure_trained(
         topology: What is measured.
         fidelity: ``"standard"`` or ``"full"``.
         training_seed: Seed of both networks.
-        attacker: Standardised features ``(n, C, h, w)`` of the attacker's images, and the images.
+        attacker: Standardised features of the attacker's images, shape ``(n, C, h, w)``.
         cloud: The same of the cloud's images.
 
     Returns:
@@ -78,19 +77,20 @@ def measure_trained(
     kept = list(kept_channels(topology, bank.statistics))
     device = bank.score_images.device
     linear = bank.ridge.decoder(kept)
-    n_attacker = min(recipe.max_images, len(attacker[1]))
+    splits = bank.source.splits
+    n_attacker = min(recipe.max_images, len(attacker))
     decoder, decoder_epochs = train_decoder(
-        attacker[0][:n_attacker, kept],
-        attacker[1].images[:n_attacker].to(device).float() / 255,
+        attacker[:n_attacker, kept],
+        splits.attacker.images[:n_attacker].to(device).float() / 255,
         linear,
         recipe.decoder,
         training_seed,
     )
-    n_cloud = min(recipe.max_images, len(cloud[1]))
+    n_cloud = min(recipe.max_images, len(cloud))
     network, cloud_epochs = train_cloud_network(
-        cloud[0][:n_cloud, kept],
-        cloud[1].labels[:n_cloud].to(device),
-        len(cloud[1].class_names),
+        cloud[:n_cloud, kept],
+        splits.cloud.labels[:n_cloud].to(device),
+        len(splits.cloud.class_names),
         recipe.cloud,
         training_seed,
     )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from privynet_opt.networks.layers import ResidualBlock
+from privynet_opt.networks.layers import ResidualBlock, condition_layer
 from privynet_opt.networks.training import TrainingRecipe, mixed_precision, train
 
 WIDTH = 64
@@ -24,15 +24,20 @@ class CloudNetwork(nn.Module):
         channels: Kept filters.
         grid: Rows and columns of the features.
         n_classes: Number of classes.
+        n_conditions: Numbers that describe the topology to a network that serves several; 0 for
+            a network of its own.
     """
 
-    def __init__(self, channels: int, grid: int, n_classes: int) -> None:
+    def __init__(self, channels: int, grid: int, n_classes: int, n_conditions: int = 0) -> None:
         super().__init__()
         gather = max(1, grid // 8)
         stride = 2 if grid // gather > 2 else 1
-        self.body = nn.Sequential(
+        self.enter = nn.Sequential(
             nn.PixelUnshuffle(gather),
             nn.Conv2d(channels * gather**2, WIDTH, 3, padding=1, bias=False),
+        )
+        self.condition = condition_layer(n_conditions, WIDTH) if n_conditions else None
+        self.body = nn.Sequential(
             nn.BatchNorm2d(WIDTH),
             nn.ReLU(inplace=True),
             ResidualBlock(WIDTH),
@@ -46,16 +51,20 @@ class CloudNetwork(nn.Module):
             nn.Linear(2 * WIDTH, n_classes),
         )
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor, conditions: Tensor | None = None) -> Tensor:
         """Return class scores.
 
         Args:
             features: Standardised, shape ``(n, channels, grid, grid)``.
+            conditions: Shape ``(n, n_conditions)``; None for a network of its own.
 
         Returns:
             Shape ``(n, n_classes)``.
         """
-        scores: Tensor = self.body(features)
+        stem = self.enter(features)
+        if self.condition is not None:
+            stem = stem + self.condition(conditions)[:, :, None, None]
+        scores: Tensor = self.body(stem)
         return scores
 
 

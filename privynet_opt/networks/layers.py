@@ -36,3 +36,16 @@ class ResidualBlock(nn.Module):
         """
         out: Tensor = self.activation(x + self.body(x))
         return out
+
+
+def condition_layer(n_conditions: int, width: int) -> nn.Module:
+    """Return the small network that tells a trunk which topology it is looking at.
+
+    Args:
+        n_conditions: Numbers that describe the topology.
+        width: Channels of the trunk that its output is added to.
+
+    Returns:
+        A module from ``(n, n_conditions)`` to ``(n, width)``.
+    """
+    return nn.Sequential(nn.Linear(n_conditions, width), nn.ReLU(), nn.Linear(width, width))
