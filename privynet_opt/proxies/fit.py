@@ -17,7 +17,7 @@ from privynet_opt.characterization.table import TRAINED_FIDELITIES, Characteriza
 from privynet_opt.errors import TableError
 from privynet_opt.proxies.base import Floats
 from privynet_opt.proxies.inputs import TARGETS, TOPOLOGY_COLUMNS, ProxyInputs
-from privynet_opt.proxies.models import MODELS
+from privynet_opt.proxies.models import MODELS, candidate_models
 from privynet_opt.proxies.record import TargetRecord, read_record, table_key, write_record
 from privynet_opt.proxies.validation import (
     Folds,
@@ -173,7 +173,7 @@ def _fit_target(matrix: Floats, rows: pd.DataFrame, target: str) -> TargetRecord
     targets = rows[target].to_numpy()
     folds = group_folds(_groups(rows))
     starts, tried = {}, {}
-    for name, build in MODELS.items():
+    for name, build in candidate_models(len(targets)).items():
         starts[name] = build().fit(matrix, targets).hyperparameters_
         tried[name] = held_out(partial(build, start=starts[name]), matrix, targets, folds)
     errors = {name: float(np.abs(means - targets).mean()) for name, (means, _) in tried.items()}

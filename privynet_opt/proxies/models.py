@@ -15,3 +15,11 @@ MODELS: dict[str, Callable[..., Model]] = {
     "monotone boosting": MonotoneBoosting,
 }
 """The candidates, in the order in which a tie is decided."""
+
+MIN_ROWS = {"monotone boosting": 30}
+"""Trained rows below which a model is not tried: trees have nothing to split on a handful."""
+
+
+def candidate_models(n_rows: int) -> dict[str, Callable[..., Model]]:
+    """Return the models that are tried on so many trained rows, by name."""
+    return {name: build for name, build in MODELS.items() if n_rows >= MIN_ROWS.get(name, 0)}
