@@ -5,8 +5,11 @@ Every trial is a lookup in the vectorised predictions, so a thousand of them tak
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +17,7 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 from optuna.samplers import BaseSampler
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from privynet_opt.metrics import to_losses
 from privynet_opt.pareto import hypervolume, hypervolume_history
@@ -130,8 +133,40 @@ def _run(problem: Problem, study: optuna.Study, n_trials: int, progress: bool) -
     from tqdm import tqdm
 
     hidden = not (progress and sys.stderr.isatty())
-    with tqdm(total=n_trials, unit="trial", disable=hidden, leave=False) as bar:
-        study.optimize(problem, n_trials=n_trials, callbacks=[lambda *_: bar.update() and None])
+    bar = tqdm(total=n_trials, unit="trial", disable=hidden, leave=False)
+    with bar, _late_stop() as asked:
+
+        def after_trial(study: optuna.Study, trial: FrozenTrial) -> None:
+            bar.update()
+            if asked:
+                study.stop()
+
+        study.optimize(problem, n_trials=n_trials, callbacks=[after_trial])
+        if asked:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _late_stop() -> Iterator[list[int]]:
+    """Collect the first Ctrl-C instead of raising it; a second one is raised at once.
+
+    A trial that ends before the search does leaves no half-written storage behind; Optuna itself
+    fails with another error where the interrupt hits it between two of its own steps.
+    """
+    asked: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def note(number: int, frame: object) -> None:
+        asked.append(number)
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _outcome(problem: Problem, searched: list[int], settings: SearchSpec) -> SearchOutcome:
