@@ -68,17 +68,44 @@ def optimize(
         >>> result.best["cut_layer"]  # doctest: +SKIP
         'conv3'
     """
-    spec = study if isinstance(study, StudySpec) else load_study(study)
-    wanted = {
-        "objectives": objectives,
-        "constraints": constraints,
-        "n_trials": n_trials,
-        "seed": seed,
-        "sampler": sampler,
-        "confidence": confidence,
-    }
-    spec = replace(spec, search=_settings(spec.search, wanted))
+    spec = asked_study(
+        constraints,
+        study=study,
+        objectives=objectives,
+        n_trials=n_trials,
+        seed=seed,
+        sampler=sampler,
+        confidence=confidence,
+    )
     return _run(spec, storage, progress)
+
+
+def asked_study(
+    constraints: ConstraintsLike | None, study: str | Path | StudySpec, **settings: Any
+) -> StudySpec:
+    """Return a study with a caller's settings in place of its own, everything checked.
+
+    Args:
+        constraints: As in `optimize`.
+        study: As in `optimize`.
+        **settings: ``objectives``, ``n_trials``, ``seed``, ``sampler``, ``confidence``; None where
+            the study's own stands.
+
+    Returns:
+        A study that has been measured and that can be searched as it is.
+
+    Raises:
+        PrivyNetOptError: If study, limits or settings are not usable, or nothing was measured yet.
+    """
+    spec = study if isinstance(study, StudySpec) else load_study(study)
+    spec = replace(spec, search=_settings(spec.search, {**settings, "constraints": constraints}))
+    if not spec.table_path.exists():
+        raise TableError(
+            f"`study` must be characterized before it is searched, but {spec.table_path} does "
+            "not exist. Measure it with "
+            f"`privynet-opt characterize --study {spec.argument} --data DIR`."
+        )
+    return spec
 
 
 def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> OptimizationResult:
@@ -92,7 +119,7 @@ def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> 
     from privynet_opt.study_storage import open_storage, open_study
 
     asked = spec.search
-    table = load_table(_existing_table(spec))
+    table = load_table(spec.table_path)
     channels = {name: cut.channels for name, cut in table.cuts.items()}
     space = SearchSpace.of_study(spec.search_space, channels)
     kept = open_storage(storage)
@@ -167,15 +194,6 @@ def proxy_cache(table_path: Path) -> Path:
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     place = hashlib.sha256(str(table_path.resolve()).encode()).hexdigest()[:16]
     return root / "privynet_opt" / f"proxies-{place}.json"
-
-
-def _existing_table(spec: StudySpec) -> Path:
-    if not spec.table_path.exists():
-        raise TableError(
-            f"`study` must be characterized before it is searched, but {spec.table_path} does not "
-            f"exist. Measure it with `privynet-opt characterize --study {spec.name} --data DIR`."
-        )
-    return spec.table_path
 
 
 def _settings(study: SearchSpec, wanted: dict[str, Any]) -> SearchSpec:

@@ -75,7 +75,8 @@ def _add_run(commands: argparse._SubParsersAction[Parser], function: Command) ->
         "--constraint",
         action="append",
         metavar="'METRIC <= LIMIT'",
-        help="a limit, such as 'psnr_db <= 17.5'; repeat for more; replaces the study's own",
+        help="a limit, such as 'psnr_db <= 17.5'; repeat for more; replaces the "
+        "study's own; 'none' for no limits",
     )
     add(
         "--objective",

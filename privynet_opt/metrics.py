@@ -63,10 +63,10 @@ def check_metric(name: str, thing: str) -> str:
     """
     if name in METRICS:
         return name
-    parts = [known for known in METRICS if name.lower() in known.split("_")]
+    begun = [m for m in METRICS if any(p.startswith(name.lower()) for p in m.split("_"))]
     hint = (
-        f"Did you mean {parts[0]!r}? Known: {', '.join(sorted(METRICS))}."
-        if len(parts) == 1
+        f"Did you mean {begun[0]!r}? Known: {', '.join(sorted(METRICS))}."
+        if len(begun) == 1
         else did_you_mean(name, METRICS)
     )
     raise ConstraintError(f"`{thing}` must name a metric, but got {name!r}. {hint}")

@@ -68,6 +68,12 @@ class StudySpec:
         """Return where the study's characterization table lies once it is measured."""
         return self.directory / "characterization.csv"
 
+    @property
+    def argument(self) -> str:
+        """Return what names this study on the command line: its name if shipped, else its path."""
+        shipped = _shipped().get(self.name)
+        return self.name if shipped == self.directory else str(self.directory)
+
 
 def load_study(name_or_path: str | Path) -> StudySpec:
     """Load a study.

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import optuna
+import pandas as pd
+import pytest
+
+from privynet_opt.errors import OutputError
+from privynet_opt.result import OptimizationResult
+from privynet_opt.save import prepare_output
+
+
+def test_every_file_is_written_and_named(toy_result: OptimizationResult, tmp_path: Path) -> None:
+    files = toy_result.save(tmp_path / "new" / "folder")
+    assert set(files) == {"front.csv", "front.json", "candidates.csv", "study.journal"}
+    assert sorted(p.name for p in (tmp_path / "new" / "folder").iterdir()) == sorted(files)
+
+
+def test_the_front_reads_back_from_csv(toy_result: OptimizationResult, tmp_path: Path) -> None:
+    read = pd.read_csv(toy_result.save(tmp_path)["front.csv"], keep_default_na=False)
+    assert list(read.columns) == list(toy_result.front.columns)
+    assert read["cut_layer"].tolist() == toy_result.front["cut_layer"].tolist()
+    assert read["local_flops"].tolist() == toy_result.front["local_flops"].tolist()
+    assert read["psnr_db"].tolist() == pytest.approx(toy_result.front["psnr_db"], rel=1e-5)
+    assert read["measured"].tolist() == toy_result.front["measured"].tolist()
+
+
+def test_candidates_hold_the_whole_space(toy_result: OptimizationResult, tmp_path: Path) -> None:
+    read = pd.read_csv(toy_result.save(tmp_path)["candidates.csv"])
+    assert len(read) == len(toy_result.candidates)
+    assert read["on_front"].sum() == len(toy_result.front)
+
+
+def test_json_holds_question_answer_and_provenance(
+    toy_result: OptimizationResult, tmp_path: Path
+) -> None:
+    content = json.loads(toy_result.save(tmp_path)["front.json"].read_text())
+    assert toy_result.best is not None
+    assert content["constraints"] == ["psnr_db <= 17.5", "local_flops <= 1e6"]
+    assert content["recommended"]["cut_layer"] == toy_result.best["cut_layer"]
+    assert len(content["front"]) == len(toy_result.front)
+    assert content["search"]["gap"] == pytest.approx(toy_result.search.gap, rel=1e-5)
+    assert content["table_sha256"] == toy_result.table.sidecar["table_sha256"]
+    assert content["proxies"]["psnr_db"]["n_rows"] > 0
+    assert content["infeasibility"] is None
+
+
+def test_json_is_strict_where_nothing_is_feasible(
+    hopeless_result: OptimizationResult, tmp_path: Path
+) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    text = hopeless_result.save(tmp_path)["front.json"].read_text()
+    content = json.loads(text, parse_constant=refuse)
+    assert content["recommended"] is None
+    assert content["front"] == []
+    assert content["search"]["gap"] is None
+    assert any("psnr_db <= 14" in line for line in content["infeasibility"])
+
+
+def test_the_journal_is_the_optuna_study(toy_result: OptimizationResult, tmp_path: Path) -> None:
+    path = toy_result.save(tmp_path)["study.journal"]
+    backend = optuna.storages.journal.JournalFileBackend(str(path))
+    study = optuna.load_study(
+        study_name=toy_result.study.study_name, storage=optuna.storages.JournalStorage(backend)
+    )
+    assert len(study.trials) == len(toy_result.study.trials)
+    assert len({str(t.user_attrs["topology"]) for t in study.best_trials}) == len(toy_result.front)
+
+
+def test_saving_twice_gives_the_same_bytes(toy_result: OptimizationResult, tmp_path: Path) -> None:
+    first, second = toy_result.save(tmp_path / "a"), toy_result.save(tmp_path / "b")
+    for name in ("front.csv", "front.json", "candidates.csv"):
+        assert first[name].read_bytes() == second[name].read_bytes()
+
+
+def test_a_full_disk_is_one_line_and_keeps_the_files_of_before(
+    toy_result: OptimizationResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy_result.save(tmp_path)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left on device") as caught:
+        toy_result.save(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_the_search(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for wrong in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nothing")):
+        with pytest.raises(OutputError, match="`output` must be a folder"):
+            prepare_output(wrong)
+    assert prepare_output(tmp_path / "fine") == tmp_path / "fine"
+    assert list((tmp_path / "fine").iterdir()) == []

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from privynet_opt.result import OptimizationResult
+from privynet_opt.summary import (
+    aligned,
+    front_lines,
+    likeness,
+    proxy_lines,
+    search_lines,
+    summary_lines,
+    verdict_lines,
+)
+
+CIFAR = SimpleNamespace(table=SimpleNamespace(sidecar={"data": {"name": "cifar10"}}))
+
+
+@pytest.mark.parametrize(
+    ("psnr_db", "words"),
+    [
+        (17.1, "about a 4×4 thumbnail"),
+        (12.6, "about the mean image"),
+        (13.2, "about knowing the label only"),
+        (15.3, "between knowing the label only and a 4×4 thumbnail"),
+        (20.0, "about an 8×8 thumbnail"),
+        (22.0, "between an 8×8 thumbnail and a 16×16 thumbnail"),
+        (30.0, "more than a 16×16 thumbnail"),
+        (10.0, "less than the mean image"),
+    ],
+)
+def test_decibels_are_said_in_words(psnr_db: float, words: str) -> None:
+    assert likeness(CIFAR, psnr_db) == words  # type: ignore[arg-type]
+
+
+def test_data_without_a_scale_get_no_words(toy_result: OptimizationResult) -> None:
+    assert likeness(toy_result, 17.0) == ""
+
+
+def test_columns_are_aligned_and_no_line_ends_in_blanks() -> None:
+    assert aligned([("a", "1", ""), ("bbb", "22", "x")], "<><") == ["  a     1", "  bbb  22  x"]
+
+
+def test_the_verdict_gives_every_limit_its_margin(toy_result: OptimizationResult) -> None:
+    best = toy_result.best
+    assert best is not None
+    lines = verdict_lines(toy_result)
+    privacy = next(line for line in lines if line.strip().startswith("psnr_db <= 17.5"))
+    assert f"+{17.5 - best['psnr_db_upper']:.2f} dB" in privacy
+    assert "upper end of the interval" in privacy
+    compute = next(line for line in lines if line.strip().startswith("local_flops <= 1e6"))
+    assert "the value" in compute
+
+
+def test_the_verdict_gives_prediction_interval_and_measurement(
+    toy_result: OptimizationResult,
+) -> None:
+    best: Any = toy_result.best
+    line = next(line for line in verdict_lines(toy_result) if line.startswith("  psnr_db "))
+    numbers = (best["psnr_db"], best["psnr_db_lower"], best["psnr_db_upper"])
+    for number in numbers:
+        assert f"{number:.2f}" in line
+    if best["measured"]:
+        assert f"{best['measured_psnr_db']:.2f} dB" in line
+
+
+def test_an_answer_without_limits_says_so(toy_result: OptimizationResult) -> None:
+    lines = summary_lines(replace(toy_result, constraints=()))
+    assert any("no limits" in line for line in lines)
+    assert not any(line.strip().startswith("limit ") for line in lines)
+
+
+def test_a_short_front_is_printed_whole(toy_result: OptimizationResult) -> None:
+    few = replace(toy_result, front=toy_result.front.head(3))
+    lines = front_lines(few)
+    assert len(lines) == 2 + 3
+    assert "of them" not in lines[0]
+
+
+def test_the_printed_part_of_a_front_keeps_both_ends(toy_result: OptimizationResult) -> None:
+    front = toy_result.front
+    lines = front_lines(toy_result)
+    assert len(lines) == 2 + 12 < 2 + len(front)
+    for row, line in ((front.iloc[0], lines[2]), (front.iloc[-1], lines[-1])):
+        assert f"{row['cut_layer']}, {row['kept_filters']} filter" in line
+
+
+def test_objectives_of_the_question_are_columns_of_the_front(
+    toy_result: OptimizationResult,
+) -> None:
+    asked = replace(toy_result, objectives=("ssim", "feature_bytes"))
+    heading = front_lines(asked)[1].split()
+    assert heading[:6] == [
+        "topology",
+        "accuracy",
+        "psnr_db",
+        "local_flops",
+        "ssim",
+        "feature_bytes",
+    ]
+
+
+def test_errors_of_every_proxy_are_printed(toy_result: OptimizationResult) -> None:
+    lines = proxy_lines(toy_result)
+    for target, held_out in toy_result.proxies.validations.items():
+        line = next(line for line in lines if line.startswith(f"  {target} "))
+        assert f"{held_out.spearman:.3f}" in line
+        assert f"{held_out.coverage:.0%}" in line
+
+
+def test_the_gap_is_printed_unless_nothing_is_feasible(
+    toy_result: OptimizationResult, hopeless_result: OptimizationResult
+) -> None:
+    assert f"(gap {toy_result.search.gap:.1%})" in " ".join(
+        line.strip() for line in search_lines(toy_result)
+    )
+    assert "found nothing feasible" in " ".join(search_lines(hopeless_result))
+    assert "nan" not in "\n".join(summary_lines(hopeless_result))
+
+
+def test_no_line_is_wider_than_a_hundred_columns(
+    toy_result: OptimizationResult, hopeless_result: OptimizationResult
+) -> None:
+    for result in (toy_result, hopeless_result):
+        assert max(map(len, summary_lines(result))) <= 100
