@@ -132,6 +132,7 @@ def characterize(asked: argparse.Namespace) -> int:
         fidelities=tuple(dict.fromkeys(asked.fidelity or ("screen", "standard"))),
         workers=asked.workers,
         n_trained=asked.topologies,
+        notes={"data": asked.data_note, "weights": asked.weights_note},
     )
     print(f"Measured: {table}")
     print(f"Search it: privynet-opt run --study {table.parent}")

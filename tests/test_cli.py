@@ -294,6 +294,7 @@ def test_characterize_passes_its_arguments_on(
     ]
     arguments += ["--output", str(tmp_path / "out"), "--device", "cuda", "--workers", "2"]
     arguments += ["--fidelity", "screen", "--fidelity", "full", "--topologies", "7"]
+    arguments += ["--data-note", "my camera"]
     assert main(arguments) == 0
     spec, settings = calls[0]
     assert spec.name == "toy"
@@ -305,6 +306,7 @@ def test_characterize_passes_its_arguments_on(
         "fidelities": ("screen", "full"),
         "workers": 2,
         "n_trained": 7,
+        "notes": {"data": "my camera", "weights": ""},
     }
     printed = capsys.readouterr().out
     assert f"privynet-opt run --study {tmp_path / 'out'}" in printed

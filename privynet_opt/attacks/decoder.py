@@ -102,11 +102,12 @@ def train_decoder(
     decoder = Decoder(features.shape[1], features.shape[-1], images.shape[-1]).to(features.device)
     decoder = decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    with torch.no_grad():
+        linear = torch.cat([ridge.reconstruct(f.float()) for f in torch.split(features, 256)])
+
     def loss(network: nn.Module, positions: Tensor) -> Tensor:
-        seen = features[positions].float()
-        linear = ridge.reconstruct(seen)
         with mixed_precision(features.device):
-            recovered = network(seen, linear)
+            recovered = network(features[positions].float(), linear[positions])
         return functional.mse_loss(recovered, images[positions].float())
 
     return decoder, train(decoder, loss, len(features), recipe, seed)

@@ -8,19 +8,18 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import joblib
 import torch
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
-from privynet_opt.characterization.bank import FeatureSource, build_bank
 from privynet_opt.characterization.design import kept_grid, screen_topologies, trained_topologies
-from privynet_opt.characterization.measure import measure_screen, measure_trained
+from privynet_opt.characterization.job import Job, run_job
 from privynet_opt.characterization.provenance import identity, sidecar
+from privynet_opt.characterization.recipes import TRAINED
 from privynet_opt.characterization.results import MeasurementFolder, write_table
 from privynet_opt.datasets.image_set import Splits, split
 from privynet_opt.datasets.load import load_images
@@ -36,58 +35,8 @@ if TYPE_CHECKING:
 SPLIT_SEED = 0
 """Seed that divides the images; fixed, so that every run of a study measures on the same ones."""
 
-TRAINING_SEED = 1
-"""Seed of the networks trained for a measurement."""
-
 RESTARTS = 3
 """How often the run goes on after a worker process was killed."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is to be measured at one cut, as plain data that a worker process can be sent.
-
-    Attributes:
-        network: Name of the network.
-        weights: Its weights, as `load_backbone` takes them.
-        cut: The cut.
-        splits: The three image sets.
-        wanted: Topologies and the fidelities they are measured at.
-        output: The run's output folder.
-        device: Where to measure.
-        threads: CPU threads of this job.
-    """
-
-    network: str
-    weights: str
-    cut: Cut
-    splits: Splits
-    wanted: tuple[tuple[LocalTopology, str], ...]
-    output: Path
-    device: str
-    threads: int
-
-    def missing(self) -> list[tuple[LocalTopology, str]]:
-        """Return what has no finished measurement yet."""
-        folder = MeasurementFolder(self.output)
-        return [pair for pair in self.wanted if not folder.has(measurement_key(*pair))]
-
-
-def measurement_key(topology: LocalTopology, fidelity: str) -> dict[str, Any]:
-    """Return the columns that identify a measurement.
-
-    Args:
-        topology: What is measured.
-        fidelity: How.
-
-    Returns:
-        The columns of `schema.KEY`.
-    """
-    return {
-        **topology.__dict__,
-        "fidelity": fidelity,
-        "training_seed": 0 if fidelity == "screen" else TRAINING_SEED,
-    }
 
 
 def characterize(
@@ -113,7 +62,8 @@ def characterize(
         output: Folder for the measurements, the table, its sidecar and the study file.
         device: ``"cpu"`` or ``"cuda"``.
         fidelities: What is measured: ``"screen"`` measures the whole space in closed form,
-            ``"standard"`` and ``"full"`` train networks for a spread of topologies.
+            ``"amortised"`` with networks that serve every subset of a cut, ``"standard"`` and
+            ``"full"`` train networks of their own for a spread of topologies.
         workers: Processes; each measures another cut.
         n_trained: Topologies that are trained; None takes the study's number.
         notes: Where the ``"data"`` and the ``"weights"`` come from, for the provenance.
@@ -196,34 +146,11 @@ def plan(
         mine = [t for t in trained if t.cut_layer == cut]
         screened = screen_topologies(cut, grid, space.selection_strategies, settings.repeated_seeds)
         pairs = [(t, "screen") for t in dict.fromkeys([*screened, *mine])]
-        pairs += [(t, fidelity) for fidelity in fidelities if fidelity != "screen" for t in mine]
+        if "amortised" in fidelities:
+            pairs += [(t, "amortised") for t, _ in pairs]
+        pairs += [(t, fidelity) for fidelity in fidelities if fidelity in TRAINED for t in mine]
         wanted[cut] = tuple(pairs)
     return wanted
-
-
-def run_job(job: Job) -> None:
-    """Measure what is missing at one cut; each measurement is stored as soon as it is done.
-
-    Args:
-        job: The cut and what is wanted of it.
-    """
-    missing = job.missing()
-    if not missing:
-        return
-    torch.set_num_threads(job.threads)
-    device = torch.device(job.device)
-    folder = MeasurementFolder(job.output)
-    backbone = load_backbone(job.network, job.weights)
-    trained = [pair for pair in missing if pair[1] != "screen"]
-    source = FeatureSource(backbone, job.cut, job.splits, device, keep=bool(trained))
-    bank = build_bank(source, job.cut)
-    for topology, _ in (pair for pair in missing if pair[1] == "screen"):
-        folder.add(measure_screen(bank, topology))
-    if trained:
-        attacker, cloud = bank.features("attacker"), bank.features("cloud")
-        source.kept.clear()
-        for topology, fidelity in trained:
-            folder.add(measure_trained(bank, topology, fidelity, TRAINING_SEED, attacker, cloud))
 
 
 def _load_splits(spec: StudySpec, data: Path | None) -> Splits:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from privynet_opt.attacks.amortised import AmortisedNetworks
 from privynet_opt.attacks.decoder import reconstruct, train_decoder
 from privynet_opt.attacks.metrics import psnr_db, ssim
 from privynet_opt.attacks.ridge import LinearDecoder
@@ -47,6 +48,33 @@ def measure_screen(bank: CutBank, topology: LocalTopology) -> Row:
         "decoder_psnr_db": None,
         "decoder_epochs": 0,
         "cloud_epochs": 0,
+        "seconds": time.perf_counter() - started,
+    }
+
+
+@torch.no_grad()
+def measure_amortised(bank: CutBank, networks: AmortisedNetworks, topology: LocalTopology) -> Row:
+    """Attack and classify with the networks that serve every subset of the cut.
+
+    Args:
+        bank: The topology's cut.
+        networks: The cut's trained networks.
+        topology: What is measured.
+
+    Returns:
+        A row of fidelity ``amortised``; the privacy loss is that of the stronger attacker.
+    """
+    started = time.perf_counter()
+    kept = list(kept_channels(topology, bank.statistics))
+    seen = bank.score_features[:, kept]
+    recovered, scores = networks.score(kept, seen)
+    linear = _linear_reconstruction(bank, bank.ridge.decoder(kept), kept)
+    return {
+        **_key(topology, "amortised", networks.seed),
+        "accuracy": float((scores.argmax(1) == bank.score_labels).float().mean()),
+        **_privacy_loss(bank, linear, "amortised", recovered),
+        "decoder_epochs": networks.epochs[0],
+        "cloud_epochs": networks.epochs[1],
         "seconds": time.perf_counter() - started,
     }
 
@@ -96,25 +124,31 @@ def measure_trained(
     )
     seen = bank.score_features[:, kept]
     with torch.no_grad():
-        recovered = {
-            "ridge": _linear_reconstruction(bank, linear, kept),
-            "decoder": reconstruct(decoder, linear, seen),
-        }
-        leaks = {n: float(psnr_db(bank.score_images, r).mean()) for n, r in recovered.items()}
-        worst = max(leaks, key=leaks.__getitem__)
-        similarity = float(ssim(bank.score_images, recovered[worst]).mean())
+        own = reconstruct(decoder, linear, seen)
         correct = classify(network, seen) == bank.score_labels
+        leak = _privacy_loss(bank, _linear_reconstruction(bank, linear, kept), "decoder", own)
     return {
         **_key(topology, fidelity, training_seed),
         "accuracy": float(correct.float().mean()),
-        "psnr_db": leaks[worst],
-        "ssim": similarity,
-        "attacker": worst,
-        "ridge_psnr_db": leaks["ridge"],
-        "decoder_psnr_db": leaks["decoder"],
+        **leak,
         "decoder_epochs": decoder_epochs,
         "cloud_epochs": cloud_epochs,
         "seconds": time.perf_counter() - started,
+    }
+
+
+def _privacy_loss(bank: CutBank, linear: Tensor, name: str, recovered: Tensor) -> Row:
+    """Compare the closed-form attacker with a trained one; the stronger counts."""
+    images = bank.score_images
+    attempts = {"ridge": linear, name: recovered}
+    leaks = {who: float(psnr_db(images, attempt).mean()) for who, attempt in attempts.items()}
+    strongest = max(leaks, key=leaks.__getitem__)
+    return {
+        "psnr_db": leaks[strongest],
+        "ssim": float(ssim(images, attempts[strongest]).mean()),
+        "attacker": strongest,
+        "ridge_psnr_db": leaks["ridge"],
+        "decoder_psnr_db": leaks[name],
     }
 
 

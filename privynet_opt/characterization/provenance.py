@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from privynet_opt.characterization.recipes import describe
+from privynet_opt.characterization.schema import FIDELITIES
 from privynet_opt.cost import CutProfile
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import Backbone
@@ -37,7 +38,7 @@ def identity(backbone: Backbone, splits: Splits, image_size: int) -> dict[str, A
         "weights": backbone.weights_sha256,
         "images": {name: getattr(splits, name).sha256() for name in ("cloud", "attacker", "score")},
         "image_size": image_size,
-        "recipes": {name: describe(name) for name in ("screen", "standard", "full")},
+        "recipes": {name: describe(name) for name in FIDELITIES},
     }
 
 

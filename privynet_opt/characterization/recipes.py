@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from privynet_opt.attacks import decoder, linear_classifier, ridge
+from privynet_opt.attacks import amortised, coordinates, decoder, linear_classifier, ridge
 from privynet_opt.networks import cloud
 from privynet_opt.networks.training import HELD_OUT_SHARE, TrainingRecipe
 
@@ -39,6 +39,12 @@ TRAINED = {
 }
 """``standard`` is minutes of CPU, ``full`` trains to convergence on every image there is."""
 
+AMORTISED = TrainingRecipe(max_epochs=12, patience=12)
+"""How a cut's amortised decoder and cloud network are trained."""
+
+AMORTISED_MAX_IMAGES = 10_000
+"""At most so many images train each of the two."""
+
 SCREEN_MIN_IMAGES = 2_000
 SCREEN_CELLS = 300_000
 """The Gram matrix sees at least so many images, and images until it has seen so many cells:
@@ -49,7 +55,7 @@ def describe(fidelity: str) -> dict[str, Any]:
     """Return a fidelity's recipe as plain data for the sidecar.
 
     Args:
-        fidelity: ``"screen"``, ``"standard"`` or ``"full"``.
+        fidelity: One of `schema.FIDELITIES`.
 
     Returns:
         Every number that a re-measurement needs.
@@ -62,11 +68,22 @@ def describe(fidelity: str) -> dict[str, Any]:
         "gram_min_images": SCREEN_MIN_IMAGES,
         "gram_cells": SCREEN_CELLS,
     }
-    if fidelity not in TRAINED:
+    if fidelity == "screen":
         return closed_form
+    if fidelity == "amortised":
+        trained = {
+            "max_images": AMORTISED_MAX_IMAGES,
+            "decoder": asdict(AMORTISED),
+            "cloud": asdict(AMORTISED),
+            "subsets": amortised.N_SUBSETS,
+            "images_per_subset": amortised.IMAGES_PER_SUBSET,
+            "principal_components": coordinates.N_COMPONENTS,
+        }
+    else:
+        trained = asdict(TRAINED[fidelity])
     return {
         **closed_form,
-        **asdict(TRAINED[fidelity]),
+        **trained,
         "held_out_share": HELD_OUT_SHARE,
         "decoder_width": decoder.WIDTH,
         "decoder_blocks": decoder.BLOCKS,

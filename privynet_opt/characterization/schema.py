@@ -45,7 +45,11 @@ COLUMNS = {
     "ssim": Column("float", "mean SSIM of the same reconstruction, higher is less private"),
     "attacker": Column("str", "the attacker that won: ridge, decoder, amortised"),
     "ridge_psnr_db": Column("float", "the closed-form attacker alone, dB"),
-    "decoder_psnr_db": Column("float", "the trained decoder alone, dB", may_be_empty=True),
+    "decoder_psnr_db": Column(
+        "float",
+        "the trained decoder alone, dB: the topology's own, or the cut's amortised one",
+        may_be_empty=True,
+    ),
     "decoder_epochs": Column("int", "epochs the decoder trained; 0 where none is trained"),
     "cloud_epochs": Column("int", "epochs the cloud network trained; 0 where none is trained"),
     "seconds": Column("float", "wall time of this measurement"),

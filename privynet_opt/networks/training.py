@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,9 @@ HELD_OUT_SHARE = 0.1
 
 WEIGHT_DECAY = 0.01
 """AdamW's default (Loshchilov & Hutter, ICLR 2019)."""
+
+LARGEST_GRADIENT = 1.0
+"""Gradients are clipped to this norm: the peak of the one cycle is steep for narrow cuts."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,14 @@ Loss = Callable[[nn.Module, Tensor], Tensor]
 """Maps a network and the positions of some training images to the mean loss over them."""
 
 
-def train(network: nn.Module, loss: Loss, n_images: int, recipe: TrainingRecipe, seed: int) -> int:
+def train(
+    network: nn.Module,
+    loss: Loss,
+    n_images: int,
+    recipe: TrainingRecipe,
+    seed: int,
+    checkpoint: Path | None = None,
+) -> int:
     """Train a network in place and leave it at its best epoch, in evaluation mode.
 
     Args:
@@ -46,39 +57,81 @@ def train(network: nn.Module, loss: Loss, n_images: int, recipe: TrainingRecipe,
         n_images: Number of images; the last `HELD_OUT_SHARE` of them are held out.
         recipe: Length and speed.
         seed: Seed of the order of images.
+        checkpoint: File that keeps the state after each epoch; a training that finds it goes on
+            from there. None keeps nothing.
 
     Returns:
         Epochs trained.
     """
-    generator = torch.Generator().manual_seed(seed)
     n_fit = n_images - max(1, int(HELD_OUT_SHARE * n_images))
     held_out = torch.arange(n_fit, n_images).split(4 * recipe.batch_size)
-    steps = -(-n_fit // recipe.batch_size)
-    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.peak_learning_rate, total_steps=recipe.max_epochs * steps
-    )
-    best_loss, best_epoch, best_state = float("inf"), 0, copy.deepcopy(network.state_dict())
-    epoch = 0
-    while epoch < recipe.max_epochs and epoch - best_epoch < recipe.patience:
-        epoch += 1
+    run = _Run(network, recipe, -(-n_fit // recipe.batch_size), seed)
+    if checkpoint is not None and checkpoint.exists():
+        run.load(checkpoint)
+    while run.epoch < recipe.max_epochs and run.epoch - run.best_epoch < recipe.patience:
         network.train()
-        for positions in torch.randperm(n_fit, generator=generator).split(recipe.batch_size):
-            optimizer.zero_grad()
-            loss(network, positions).backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
+        for positions in torch.randperm(n_fit, generator=run.generator).split(recipe.batch_size):
+            run.step(loss(network, positions))
         network.eval()
         with torch.no_grad():
             losses = [float(loss(network, p)) * len(p) for p in held_out]
-        mean_loss = sum(losses) / (n_images - n_fit)
-        if mean_loss < best_loss:
-            best_loss, best_epoch = mean_loss, epoch
-            best_state = copy.deepcopy(network.state_dict())
-    network.load_state_dict(best_state)
+        run.end_epoch(sum(losses) / (n_images - n_fit))
+        if checkpoint is not None:
+            run.save(checkpoint)
+    network.load_state_dict(run.best_state)
     network.eval()
-    return epoch
+    return run.epoch
+
+
+class _Run:
+    """The state of one training: what a step changes and what an epoch decides."""
+
+    def __init__(self, network: nn.Module, recipe: TrainingRecipe, steps: int, seed: int) -> None:
+        self.network = network
+        self.generator = torch.Generator().manual_seed(seed)
+        self.optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, recipe.peak_learning_rate, total_steps=recipe.max_epochs * steps
+        )
+        self.epoch = self.best_epoch = 0
+        self.best_loss = float("inf")
+        self.best_state = copy.deepcopy(network.state_dict())
+
+    def step(self, loss: Tensor) -> None:
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
+        self.optimizer.step()
+        self.schedule.step()
+
+    def end_epoch(self, held_out_loss: float) -> None:
+        self.epoch += 1
+        if held_out_loss < self.best_loss:
+            self.best_loss, self.best_epoch = held_out_loss, self.epoch
+            self.best_state = copy.deepcopy(self.network.state_dict())
+
+    def save(self, path: Path) -> None:
+        state = {
+            **{name: getattr(self, name) for name in _COUNTERS},
+            **{name: getattr(self, name).state_dict() for name in _STATEFUL},
+            "generator": self.generator.get_state(),
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        torch.save(state, temporary)
+        temporary.replace(path)
+
+    def load(self, path: Path) -> None:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        for name in _COUNTERS:
+            setattr(self, name, state[name])
+        for name in _STATEFUL:
+            getattr(self, name).load_state_dict(state[name])
+        self.generator.set_state(state["generator"])
+
+
+_COUNTERS = ("epoch", "best_epoch", "best_loss", "best_state")
+_STATEFUL = ("network", "optimizer", "schedule")
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:

@@ -1,0 +1,223 @@
+"""The amortised attacker: one decoder per cut attacks every subset of its channels.
+
+Every subset is first brought to the cut's shared coordinates in closed form; one decoder, trained
+over many subsets at once and told how much of each coordinate a subset explains, does the
+non-linear part for all of them. The same is done for the label with one cloud network. An attacker
+could run it, so its PSNR is a lower bound on leakage; a cloud could run it, so its accuracy is
+attained. Scoring another subset costs one solve and one forward pass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from privynet_opt.attacks.coordinates import CutCoordinates, SubsetCoordinates
+from privynet_opt.attacks.decoder import Decoder
+from privynet_opt.networks.cloud import LABEL_SMOOTHING, CloudNetwork
+from privynet_opt.networks.training import TrainingRecipe, mixed_precision, train
+from privynet_opt.selection import ChannelStatistics, kept_channels
+from privynet_opt.topology import SELECTION_STRATEGIES, LocalTopology
+
+N_SUBSETS = 240
+"""Subsets the networks are trained over."""
+
+IMAGES_PER_SUBSET = 8
+"""A mini-batch mixes subsets, each seen through so many images."""
+
+
+@dataclass(frozen=True)
+class AmortisedNetworks:
+    """A cut's decoder and cloud network for every subset of its channels.
+
+    Attributes:
+        coordinates: Brings a subset to the cut's coordinates.
+        decoder: Recovers images.
+        cloud: Recovers labels.
+        seed: Seed they were trained with.
+        epochs: Epochs that decoder and cloud network were trained.
+    """
+
+    coordinates: CutCoordinates
+    decoder: Decoder
+    cloud: CloudNetwork
+    seed: int
+    epochs: tuple[int, int] = (0, 0)
+
+    @classmethod
+    def untrained(
+        cls, coordinates: CutCoordinates, grid: int, n_classes: int, seed: int
+    ) -> AmortisedNetworks:
+        """Build the networks of a cut.
+
+        Args:
+            coordinates: Of the cut.
+            grid: Rows and columns of its features.
+            n_classes: Number of classes.
+            seed: Seed of the initial weights and of the training.
+
+        Returns:
+            The networks, on the device of the coordinates.
+        """
+        torch.manual_seed(seed)
+        n, device = coordinates.n_coordinates, coordinates.power.device
+        image_size = coordinates.ridge.mean_image.shape[-1]
+        decoder = Decoder(n, grid, image_size, n_conditions=n)
+        cloud = CloudNetwork(n, grid, n_classes, n_conditions=n)
+        for network in (decoder, cloud):
+            network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(coordinates, decoder, cloud, seed)
+
+    @torch.no_grad()
+    def score(self, kept: Sequence[int], features: Tensor) -> tuple[Tensor, Tensor]:
+        """Attack and classify held-out images of one subset.
+
+        Args:
+            kept: Channel indices of the cut.
+            features: Standardised features of those channels, ``(n, k, grid, grid)``.
+
+        Returns:
+            Reconstructions clamped to [0, 1], ``(n, 3, size, size)``, and class scores
+            ``(n, n_classes)``.
+        """
+        subset = self.coordinates.solve(kept)
+        images, scores = [], []
+        for batch in torch.split(features, 256):
+            seen, linear = subset.apply(batch.float())
+            explained = subset.explained.expand(len(batch), -1)
+            with mixed_precision(features.device):
+                images.append(self.decoder(seen, linear, explained).clamp(0, 1))
+                scores.append(self.cloud(seen, explained).float())
+        return torch.cat(images), torch.cat(scores)
+
+
+class SubsetMixer:
+    """Show a network every training image through changing subsets.
+
+    Args:
+        subsets: Channel indices of each subset.
+        coordinates: Of the cut.
+        features: Standardised features of all channels, ``(n, C, grid, grid)``.
+        seed: Seed of which image meets which subset.
+    """
+
+    def __init__(
+        self,
+        subsets: Sequence[Sequence[int]],
+        coordinates: CutCoordinates,
+        features: Tensor,
+        seed: int,
+    ) -> None:
+        self.solved: list[tuple[Tensor, SubsetCoordinates]] = [
+            (torch.as_tensor(kept, device=features.device), coordinates.solve(kept))
+            for kept in subsets
+        ]
+        self.features = features
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def mix(self, positions: Tensor, is_training: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Return coordinates, linear reconstructions and explained shares of a mini-batch.
+
+        Args:
+            positions: Images, shape ``(n,)``.
+            is_training: Whether subsets are drawn anew; held-out images always meet the same.
+
+        Returns:
+            Shapes ``(n, P + K, grid, grid)``, ``(n, 3, size, size)`` and ``(n, P + K)``.
+        """
+        parts = []
+        for chunk in torch.split(positions, IMAGES_PER_SUBSET):
+            if is_training:
+                index = int(torch.randint(len(self.solved), (), generator=self.generator))
+            else:
+                index = int(chunk[0]) // IMAGES_PER_SUBSET % len(self.solved)
+            kept, subset = self.solved[index]
+            seen, linear = subset.apply(self.features[chunk][:, kept].float())
+            parts.append((seen, linear, subset.explained.expand(len(chunk), -1)))
+        seen, linear, explained = (torch.cat(part) for part in zip(*parts, strict=True))
+        return seen, linear, explained
+
+
+def training_subsets(
+    cut_layer: str, statistics: ChannelStatistics, n_subsets: int, seed: int
+) -> list[tuple[int, ...]]:
+    """Choose the subsets the networks of a cut are trained over.
+
+    Args:
+        cut_layer: Name of the cut.
+        statistics: Of the cut.
+        n_subsets: How many.
+        seed: Seed of sizes and draws.
+
+    Returns:
+        Channel indices; sizes log-uniform from 1 to all, half drawn at random, half by the
+        selection strategies in turn, since a search picks unusual subsets.
+    """
+    sizes = np.random.default_rng(seed).uniform(0, math.log(statistics.channels), n_subsets)
+    subsets = []
+    for index, size in enumerate(np.exp(sizes).round().astype(int).tolist()):
+        turn = index // 2 % len(SELECTION_STRATEGIES)
+        strategy = "random" if index % 2 else SELECTION_STRATEGIES[turn]
+        is_drawn = strategy in ("random", "privynet")
+        topology = LocalTopology(cut_layer, size, strategy, seed + index if is_drawn else 0)
+        subsets.append(kept_channels(topology, statistics))
+    return subsets
+
+
+def train_amortised(
+    networks: AmortisedNetworks,
+    subsets: Sequence[Sequence[int]],
+    attacker: tuple[Tensor, Tensor],
+    cloud: tuple[Tensor, Tensor],
+    recipe: TrainingRecipe,
+    checkpoints: Path | None = None,
+) -> AmortisedNetworks:
+    """Train a cut's networks over many subsets.
+
+    Args:
+        networks: Untrained networks of the cut; they are trained in place.
+        subsets: From `training_subsets`.
+        attacker: Features of all channels ``(n, C, grid, grid)`` and images in [0, 1].
+        cloud: Features of all channels and labels.
+        recipe: Length and speed of both.
+        checkpoints: Folder where each epoch's state is kept, so that a killed training resumes;
+            None keeps nothing.
+
+    Returns:
+        The networks, trained.
+    """
+    seed = networks.seed
+    mixer = SubsetMixer(subsets, networks.coordinates, attacker[0], seed)
+
+    def decoder_loss(network: nn.Module, positions: Tensor) -> Tensor:
+        seen, linear, explained = mixer.mix(positions, network.training)
+        with mixed_precision(seen.device):
+            recovered = network(seen, linear, explained)
+        return functional.mse_loss(recovered, attacker[1][positions].float())
+
+    def place(name: str) -> Path | None:
+        return None if checkpoints is None else checkpoints / name
+
+    decoder_epochs = train(
+        networks.decoder, decoder_loss, len(attacker[0]), recipe, seed, place("decoder.pt")
+    )
+    mixer = SubsetMixer(subsets, networks.coordinates, cloud[0], seed)
+
+    def cloud_loss(network: nn.Module, positions: Tensor) -> Tensor:
+        seen, _, explained = mixer.mix(positions, network.training)
+        with mixed_precision(seen.device):
+            scores = network(seen, explained)
+        smoothing = LABEL_SMOOTHING if network.training else 0.0
+        return functional.cross_entropy(
+            scores.float(), cloud[1][positions], label_smoothing=smoothing
+        )
+
+    cloud_epochs = train(networks.cloud, cloud_loss, len(cloud[0]), recipe, seed, place("cloud.pt"))
+    return replace(networks, epochs=(decoder_epochs, cloud_epochs))

@@ -1,0 +1,165 @@
+"""The work of one process: measure what is missing at one cut."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from privynet_opt.attacks.amortised import (
+    N_SUBSETS,
+    AmortisedNetworks,
+    train_amortised,
+    training_subsets,
+)
+from privynet_opt.attacks.coordinates import CutCoordinates
+from privynet_opt.characterization.amortised_store import load_networks, save_networks
+from privynet_opt.characterization.bank import CutBank, FeatureSource, build_bank
+from privynet_opt.characterization.measure import (
+    measure_amortised,
+    measure_screen,
+    measure_trained,
+)
+from privynet_opt.characterization.recipes import (
+    AMORTISED,
+    AMORTISED_MAX_IMAGES,
+    TRAINED,
+    describe,
+)
+from privynet_opt.characterization.results import MeasurementFolder
+from privynet_opt.datasets.image_set import Splits
+from privynet_opt.networks.backbone import load_backbone
+from privynet_opt.networks.cuts import Cut
+from privynet_opt.topology import LocalTopology
+
+TRAINING_SEED = 1
+"""Seed of the networks trained for a measurement."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be measured at one cut, as plain data that a worker process can be sent.
+
+    Attributes:
+        network: Name of the network.
+        weights: Its weights, as `load_backbone` takes them.
+        cut: The cut.
+        splits: The three image sets.
+        wanted: Topologies and the fidelities they are measured at.
+        output: The run's output folder.
+        device: Where to measure.
+        threads: CPU threads of this job.
+    """
+
+    network: str
+    weights: str
+    cut: Cut
+    splits: Splits
+    wanted: tuple[tuple[LocalTopology, str], ...]
+    output: Path
+    device: str
+    threads: int
+
+    def missing(self) -> list[tuple[LocalTopology, str]]:
+        """Return what has no finished measurement yet."""
+        folder = MeasurementFolder(self.output)
+        return [pair for pair in self.wanted if not folder.has(measurement_key(*pair))]
+
+
+def measurement_key(topology: LocalTopology, fidelity: str) -> dict[str, Any]:
+    """Return the columns that identify a measurement.
+
+    Args:
+        topology: What is measured.
+        fidelity: How.
+
+    Returns:
+        The columns of `schema.KEY`.
+    """
+    return {
+        **asdict(topology),
+        "fidelity": fidelity,
+        "training_seed": 0 if fidelity == "screen" else TRAINING_SEED,
+    }
+
+
+def run_job(job: Job) -> None:
+    """Measure what is missing at one cut; each measurement is stored as soon as it is done.
+
+    Args:
+        job: The cut and what is wanted of it.
+    """
+    missing = job.missing()
+    if not missing:
+        return
+    torch.set_num_threads(job.threads)
+    folder = MeasurementFolder(job.output)
+    backbone = load_backbone(job.network, job.weights)
+    trains = any(fidelity != "screen" for _, fidelity in missing)
+    source = FeatureSource(backbone, job.cut, job.splits, torch.device(job.device), keep=trains)
+    bank = build_bank(source, job.cut)
+    for topology in _at("screen", missing):
+        folder.add(measure_screen(bank, topology))
+    unscored = _at("amortised", missing)
+    if unscored:
+        networks = amortised_networks(bank, job.output / "amortised")
+        for topology in unscored:
+            folder.add(measure_amortised(bank, networks, topology))
+    trained = [(t, fidelity) for fidelity in TRAINED for t in _at(fidelity, missing)]
+    if trained:
+        attacker, cloud = bank.features("attacker"), bank.features("cloud")
+        source.kept.clear()
+        for topology, fidelity in trained:
+            folder.add(measure_trained(bank, topology, fidelity, TRAINING_SEED, attacker, cloud))
+
+
+def amortised_networks(bank: CutBank, folder: Path) -> AmortisedNetworks:
+    """Return a cut's amortised networks: read if they were trained before, else trained.
+
+    Args:
+        bank: The cut.
+        folder: Where the networks of all cuts are kept, and the state of a training under way.
+
+    Returns:
+        The trained networks.
+
+    Raises:
+        TableError: If the stored ones belong to other weights, images, cut or recipe.
+    """
+    splits, cut, device = bank.source.splits, bank.cut, bank.mean.device
+    n_classes = len(splits.cloud.class_names)
+    networks = AmortisedNetworks.untrained(
+        CutCoordinates.of(bank.ridge), cut.height, n_classes, TRAINING_SEED
+    )
+    belongs_to = {
+        "weights": bank.source.backbone.weights_sha256,
+        "cut_layer": cut.name,
+        "channels": cut.channels,
+        "images": [splits.attacker.sha256(), splits.cloud.sha256()],
+        "recipe": describe("amortised"),
+        "seed": TRAINING_SEED,
+    }
+    path = folder / f"{cut.name}.safetensors"
+    if path.exists():
+        return load_networks(path, networks, belongs_to)
+    n = AMORTISED_MAX_IMAGES
+    checkpoints = folder / f"{cut.name}.training"
+    networks = train_amortised(
+        networks,
+        training_subsets(cut.name, bank.statistics, N_SUBSETS, TRAINING_SEED),
+        (bank.features("attacker")[:n], splits.attacker.images[:n].to(device).float() / 255),
+        (bank.features("cloud")[:n], splits.cloud.labels[:n].to(device)),
+        AMORTISED,
+        checkpoints,
+    )
+    save_networks(path, networks, belongs_to)
+    for leftover in checkpoints.glob("*"):
+        leftover.unlink()
+    checkpoints.rmdir()
+    return networks
+
+
+def _at(fidelity: str, pairs: list[tuple[LocalTopology, str]]) -> list[LocalTopology]:
+    return [topology for topology, wanted in pairs if wanted == fidelity]

@@ -1,0 +1,77 @@
+"""The training loop keeps the best epoch, stops early, and goes on where it was killed."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from privynet_opt.networks.training import TrainingRecipe, train
+
+INPUTS = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
+TARGETS = INPUTS @ torch.tensor([[1.0], [-2.0], [0.5]])
+RECIPE = TrainingRecipe(max_epochs=12, patience=12, batch_size=16, peak_learning_rate=0.1)
+
+
+def linear():
+    torch.manual_seed(1)
+    return nn.Linear(3, 1)
+
+
+def squared_error(network, positions):
+    return (network(INPUTS[positions]) - TARGETS[positions]).square().mean()
+
+
+def test_a_learnable_map_is_learned():
+    network = linear()
+    assert train(network, squared_error, 200, RECIPE, seed=0) == 12
+    assert float(squared_error(network, torch.arange(200))) < 1e-3
+    assert not network.training
+
+
+def test_training_stops_when_held_out_images_get_no_better():
+    calls = []
+
+    def noise(network, positions):
+        loss = network(INPUTS[positions]).mean() * 0 + float(len(calls))
+        if not network.training:
+            calls.append(1)  # every epoch is worse than the one before
+        return loss
+
+    recipe = TrainingRecipe(max_epochs=12, patience=3, batch_size=50)
+    assert train(linear(), noise, 200, recipe, seed=0) == 4
+
+
+def test_the_best_epoch_is_kept_and_not_the_last():
+    network = linear()
+
+    def diverging(model, positions):
+        return -squared_error(model, positions) if model.training else squared_error(model, positions)
+
+    before = float(squared_error(network, torch.arange(200)))
+    train(network, diverging, 200, TrainingRecipe(6, 6, 16, 0.5), seed=0)
+    after_one_epoch = float(squared_error(network, torch.arange(200)))
+    other = linear()
+    train(other, diverging, 200, TrainingRecipe(6, 1, 16, 0.5), seed=0)
+    assert float(squared_error(other, torch.arange(200))) == after_one_epoch > before
+
+
+@pytest.mark.parametrize("killed_after", [1, 5])
+def test_a_killed_training_ends_with_the_weights_of_an_undisturbed_one(tmp_path, killed_after):
+    undisturbed = linear()
+    train(undisturbed, squared_error, 200, RECIPE, seed=3)
+    checkpoint = tmp_path / "state.pt"
+    epochs = []
+
+    def killed(network, positions):
+        if not network.training:
+            epochs.append(1)
+        if len(epochs) > killed_after:
+            raise KeyboardInterrupt
+        return squared_error(network, positions)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(linear(), killed, 200, RECIPE, 3, checkpoint)
+    resumed = linear()
+    train(resumed, squared_error, 200, RECIPE, 3, checkpoint)
+    torch.testing.assert_close(resumed.weight, undisturbed.weight, rtol=0, atol=0)
