@@ -135,7 +135,9 @@ def _add_characterize(commands: argparse._SubParsersAction[Parser], function: Co
     )
     add("--workers", type=_positive, default=1, metavar="N", help="processes (1)")
     add("--topologies", type=_positive, metavar="N", help="how many are trained (the study's)")
-    add("--data-note", default="", metavar="TEXT", help="where the images come from, for the report")
+    add(
+        "--data-note", default="", metavar="TEXT", help="where the images come from, for the report"
+    )
     add("--weights-note", default="", metavar="TEXT", help="where the weights come from, likewise")
     _finish(measure, function, "Finished measurements are kept; run it again to go on.")
 

@@ -1,0 +1,1 @@
+"""Shipped studies, installed as `privynet_opt.studies`."""

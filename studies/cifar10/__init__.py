@@ -1,0 +1,1 @@
+"""PrivyNet on CIFAR-10 with VGG16: study file, characterization table, provenance."""

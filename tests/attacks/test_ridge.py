@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -72,7 +74,7 @@ def test_more_channels_never_fit_worse(data, attacker):
         kept = list(range(count))
         recovered = attacker.decoder(kept).reconstruct(features[:, kept])
         errors.append(float((recovered - images).square().mean()))
-    assert all(b <= a + 1e-6 for a, b in zip(errors, errors[1:], strict=False))
+    assert all(b <= a + 1e-6 for a, b in itertools.pairwise(errors))
 
 
 def test_exposure_of_a_channel_is_the_variance_it_explains_alone(data, attacker):

@@ -47,7 +47,7 @@ def test_full_disk_leaves_the_old_file_and_says_so(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", no_space)
-    with pytest.raises(OutputError, match="No space left.*already measured is kept"):
+    with pytest.raises(OutputError, match=r"No space left.*already measured is kept"):
         write_atomically(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

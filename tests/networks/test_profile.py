@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from torch import nn
 
@@ -31,12 +33,12 @@ def test_vgg16_costs_equal_the_closed_form(load, depth, kept):
     moments = [grid**2 * (i * (i != 3) + o) for i, o, grid in layers[:1]]
     moments += [
         inside * (previous[2] ** 2) + outside * grid**2
-        for previous, (inside, outside, grid) in zip(layers, layers[1:], strict=False)
+        for previous, (inside, outside, grid) in itertools.pairwise(layers)
         if previous[2] == grid
     ]
     moments += [  # the pooling between two stages reads the larger map and writes the smaller
         outside * (grid**2 + (grid // 2) ** 2)
-        for (_, outside, grid), following in zip(layers, layers[1:], strict=False)
+        for (_, outside, grid), following in itertools.pairwise(layers)
         if following[2] != grid
     ]
     costs = {

@@ -46,7 +46,9 @@ def test_the_best_epoch_is_kept_and_not_the_last():
     network = linear()
 
     def diverging(model, positions):
-        return -squared_error(model, positions) if model.training else squared_error(model, positions)
+        return (
+            -squared_error(model, positions) if model.training else squared_error(model, positions)
+        )
 
     before = float(squared_error(network, torch.arange(200)))
     train(network, diverging, 200, TrainingRecipe(6, 6, 16, 0.5), seed=0)

@@ -48,5 +48,5 @@ def test_seeds_decide_what_is_drawn(strategy):
 
 
 def test_more_filters_than_channels_are_refused():
-    with pytest.raises(TopologyError, match="at most the 8 channels of conv1.*kept_filters=9"):
+    with pytest.raises(TopologyError, match=r"at most the 8 channels of conv1.*kept_filters=9"):
         chosen("lda", 9)
