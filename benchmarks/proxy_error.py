@@ -22,7 +22,7 @@ from privynet_opt.proxies.inputs import INPUT_NAMES, TARGETS, ProxyInputs
 from privynet_opt.proxies.validation import group_folds, held_out, rank_correlation
 from privynet_opt.study_spec import load_study
 
-SCREEN_INPUTS = [name for name in INPUT_NAMES if name.startswith("screen_")]
+SCREEN_INPUTS = [name for name in INPUT_NAMES if "screen" in name]
 BASELINES = {
     "topology and cost only": [name for name in INPUT_NAMES if name not in SCREEN_INPUTS],
     "screen values only": [*SCREEN_INPUTS, "is_full"],
@@ -31,13 +31,15 @@ BASELINES = {
 
 def baseline_errors(table: CharacterizationTable) -> pd.DataFrame:
     rows = trained_rows(table)
-    matrix = ProxyInputs(table).matrix(rows, rows["fidelity"])
+    inputs_of = ProxyInputs(table)
+    matrix = inputs_of.matrix(rows, rows["fidelity"])
+    screened = inputs_of.screen_values(rows)
     folds = group_folds(list(zip(rows["cut_layer"], rows["kept_filters"], strict=True)))
     lines = []
     for target in TARGETS:
         measured = rows[target].to_numpy()
         predictions = {
-            "screen value as it is": matrix[:, INPUT_NAMES.index(f"screen_{target}")],
+            "screen value as it is": screened[:, TARGETS.index(target)],
         }
         for name, inputs in BASELINES.items():
             columns = matrix[:, [INPUT_NAMES.index(column) for column in inputs]]

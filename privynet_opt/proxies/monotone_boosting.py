@@ -11,7 +11,7 @@ from privynet_opt.proxies.base import Floats, check_fitted
 from privynet_opt.proxies.inputs import INPUT_NAMES
 
 RISING_INPUTS = frozenset(
-    {"log_kept_filters", "screen_accuracy", "screen_psnr_db", "screen_ssim", "is_full"}
+    {"log_kept_filters", "screen_accuracy", "log_screen_psnr", "screen_ssim", "is_full"}
 )
 """More of each can only help the attacker and the cloud network."""
 

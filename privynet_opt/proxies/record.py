@@ -21,7 +21,7 @@ from privynet_opt.errors import OutputError
 from privynet_opt.proxies.inputs import INPUT_NAMES, TARGETS
 from privynet_opt.proxies.models import MODELS
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
 """Raised whenever inputs, models or folds change meaning, so that older records are refitted."""
 
 DIGITS = 7

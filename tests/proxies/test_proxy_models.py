@@ -6,6 +6,7 @@ import pytest
 from privynet_opt.proxies.base import NotFittedError
 from privynet_opt.proxies.gaussian_process import GaussianProcess
 from privynet_opt.proxies.inputs import INPUT_NAMES
+from privynet_opt.proxies.log_scale import LARGEST_EXCESS, LogScale
 from privynet_opt.proxies.models import MODELS
 from privynet_opt.proxies.monotone_boosting import RISING_INPUTS, MonotoneBoosting
 
@@ -99,6 +100,26 @@ def test_process_with_trend_goes_on_along_it_and_grows_unsure() -> None:
     means, spreads = model.predict(beyond)
     assert means[0] == pytest.approx(7, abs=0.3)
     assert spreads[0] > model.predict(inputs)[1].max()
+
+
+def test_log_scale_predicts_an_exponential_better_and_is_less_sure_of_large_values() -> None:
+    inputs, _ = problem(60)
+    targets = 12 + np.exp(2 * inputs[:, 1] + inputs[:, 3])
+    errors = {}
+    for model in (GaussianProcess(has_trend=True), LogScale(has_trend=True)):
+        means, spreads = model.fit(inputs[:30], targets[:30]).predict(inputs[30:])
+        errors[type(model)] = np.abs(means - targets[30:]).mean()
+    assert errors[LogScale] < 0.7 * errors[GaussianProcess]
+    assert np.corrcoef(spreads, means)[0, 1] > 0.5
+
+
+def test_log_scale_never_follows_its_trend_beyond_three_extents() -> None:
+    inputs, _ = problem(40)
+    targets = np.exp(2 * inputs[:, 1])
+    far = np.zeros((1, N_INPUTS))
+    far[0, 1] = 1e3
+    means, _ = LogScale(has_trend=True).fit(inputs, targets).predict(far)
+    assert means[0] <= targets.min() + LARGEST_EXCESS * np.ptp(targets)
 
 
 def test_boosting_is_constant_outside_the_table() -> None:
