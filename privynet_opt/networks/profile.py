@@ -33,7 +33,7 @@ class LiveTensors(TorchDispatchMode):
     """
 
     def __init__(self, held: Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.live: dict[int, int] = {}
         self.bytes_after: list[int] = []
         self._watch(held)
