@@ -30,7 +30,8 @@ def test_trained_topologies_cover_cuts_counts_and_strategies():
     assert len(topologies) == len(set(topologies)) == 80
     per_cut = Counter(t.cut_layer for t in topologies)
     assert set(per_cut) == set(GRIDS)
-    assert max(per_cut.values()) - min(per_cut.values()) <= 3
+    assert min(per_cut.values()) >= 80 // len(GRIDS) - 2
+    assert max(per_cut.values()) <= 80 // len(GRIDS) + 3  # three seeds of one random subset
     assert {t.kept_filters for t in topologies} == {1, 2, 4, 8, 16, 32, 64}
     assert {t.selection_strategy for t in topologies} == set(SELECTION_STRATEGIES)
 
