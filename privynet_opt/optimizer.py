@@ -17,7 +17,7 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import Trial, TrialState
 
 from privynet_opt.metrics import to_losses
 from privynet_opt.pareto import hypervolume, hypervolume_history
@@ -135,13 +135,15 @@ def _run(problem: Problem, study: optuna.Study, n_trials: int, progress: bool) -
     hidden = not (progress and sys.stderr.isatty())
     bar = tqdm(total=n_trials, unit="trial", disable=hidden, leave=False)
     with bar, _late_stop() as asked:
-
-        def after_trial(study: optuna.Study, trial: FrozenTrial) -> None:
+        # A callback would make Optuna copy every trial; an objective can stop its study as well.
+        def objective(trial: Trial) -> tuple[float, ...]:
+            values = problem(trial)
             bar.update()
             if asked:
                 study.stop()
+            return values
 
-        study.optimize(problem, n_trials=n_trials, callbacks=[after_trial])
+        study.optimize(objective, n_trials=n_trials)
         if asked:
             raise KeyboardInterrupt
 

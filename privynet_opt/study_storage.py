@@ -132,7 +132,7 @@ def journal_text(study: optuna.Study) -> str:
         for key, value in study.user_attrs.items():
             copy.set_user_attr(key, value)
         copy.add_trials(study.get_trials(deepcopy=False))
-    return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in log.lines)
+    return "".join(log.lines)
 
 
 @contextmanager
@@ -159,15 +159,15 @@ class _JournalText(BaseJournalBackend):
     """A journal kept as a list, written in one go: one flush to disk instead of thousands."""
 
     def __init__(self) -> None:
-        self.lines: list[dict[str, Any]] = []
+        self.lines: list[str] = []
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """Yield the lines from a number on."""
-        yield from self.lines[log_number_from:]
+        yield from map(json.loads, self.lines[log_number_from:])
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Add lines."""
-        self.lines.extend(json.loads(json.dumps(logs)))
+        self.lines.extend(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
 
 
 def _open_database(url: str) -> BaseStorage:

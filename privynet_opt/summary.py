@@ -167,8 +167,8 @@ def search_lines(result: OptimizationResult) -> list[str]:
             f"Search: {ran} and all {len(result.candidates):,} topologies found nothing feasible"
         )
     return _wrapped(
-        f"Search: {ran} reached {1 - search.gap:.1%} of the hypervolume of the enumerated front "
-        f"(gap {search.gap:.1%}); the front above is the enumerated one and misses nothing"
+        f"Search: {ran} reached {1 - search.gap:.2%} of the hypervolume of the enumerated front "
+        f"(gap {search.gap:.2%}); the front above is the enumerated one and misses nothing"
     )
 
 

@@ -115,7 +115,7 @@ def test_errors_of_every_proxy_are_printed(toy_result: OptimizationResult) -> No
 def test_the_gap_is_printed_unless_nothing_is_feasible(
     toy_result: OptimizationResult, hopeless_result: OptimizationResult
 ) -> None:
-    assert f"(gap {toy_result.search.gap:.1%})" in " ".join(
+    assert f"(gap {toy_result.search.gap:.2%})" in " ".join(
         line.strip() for line in search_lines(toy_result)
     )
     assert "found nothing feasible" in " ".join(search_lines(hopeless_result))
