@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from privynet_opt.metrics import METRICS, PREDICTED
+from privynet_opt.report.health import health_checks
 from privynet_opt.report.verdict import verdict
 from privynet_opt.report.words import (
     format_difference,
@@ -43,6 +44,7 @@ def summary_lines(result: OptimizationResult) -> list[str]:
     parts = (
         header_lines(result),
         verdict_lines(result),
+        caution_lines(result),
         front_lines(result),
         proxy_lines(result),
         search_lines(result),
@@ -81,7 +83,8 @@ def verdict_lines(result: OptimizationResult) -> list[str]:
     told = verdict(result)
     lines = [f"Recommended: {told.topology}", *_wrapped(told.sentence), ""]
     level = f"{result.spec.search.confidence:.0%} interval"
-    lines += aligned([("", "predicted", level, "measured", ""), *_values(result, best)], "<>>><")
+    lines += aligned([("", "predicted", level, "measured"), *_values(result, best)], "<>>>")
+    lines += ["", *_privacy_lines(result, float(best["psnr_db"]))]
     if told.constraints:
         limits = [(row.statement, row.margin, row.checked) for row in told.constraints]
         lines += ["", *aligned([("limit", "margin", "checked on"), *limits], "<><")]
@@ -94,14 +97,41 @@ def _values(result: OptimizationResult, best: pd.Series) -> list[tuple[str, ...]
         interval = format_interval(metric, best[f"{metric}_lower"], best[f"{metric}_upper"])
         value, measured = (float(best[name]) for name in (metric, f"measured_{metric}"))
         known = format_value(metric, measured) if best["measured"] else "-"
-        rows.append((metric, format_value(metric, value), interval, known, ""))
-        if metric == "psnr_db":
-            rows[-1] = (*rows[-1][:-1], likeness(result, value) or "higher is less private")
+        rows.append((metric, format_value(metric, value), interval, known))
     exact = dict.fromkeys((*SHOWN_COSTS, *(c.metric for c in result.constraints)))
     for metric in exact:
         if metric not in PREDICTED:
-            rows.append((metric, format_value(metric, float(best[metric])), "exact", "", ""))
+            rows.append((metric, format_value(metric, float(best[metric])), "exact", ""))
     return rows
+
+
+def _privacy_lines(result: OptimizationResult, psnr_db: float) -> list[str]:
+    scale = ", ".join(f"{name} {db:g}" for name, db in readable_scale(result.table))
+    if not scale:
+        return ["psnr_db is privacy loss: how well an attacker recovers images; higher is worse"]
+    value = format_value("psnr_db", psnr_db)
+    return [
+        *_wrapped(
+            f"Privacy loss of {value} is {likeness(result, psnr_db)}; higher is less private"
+        ),
+        *_wrapped(f"Its scale on this data, in dB: {scale}"),
+    ]
+
+
+def caution_lines(result: OptimizationResult) -> list[str]:
+    """Return what to know before relying on the recommendation.
+
+    Args:
+        result: What `optimize` returned.
+
+    Returns:
+        Titles of the report's health checks that are not all good; nothing where they are.
+    """
+    checks = [check for check in health_checks(result) if check.level != "good"]
+    if result.best is None or not checks:
+        return []
+    lines = [line for check in checks for line in _wrapped(check.title, "  - ", "    ")]
+    return ["Before you rely on it (the report says more):", *lines]
 
 
 def front_lines(result: OptimizationResult) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 from privynet_opt.result import OptimizationResult
 from privynet_opt.summary import (
     aligned,
+    caution_lines,
     front_lines,
     likeness,
     proxy_lines,
@@ -66,6 +67,25 @@ def test_the_verdict_gives_prediction_interval_and_measurement(
         assert f"{number:.2f}" in line
     if best["measured"]:
         assert f"{best['measured_psnr_db']:.2f} dB" in line
+
+
+def test_a_known_scale_is_printed_with_the_recommendation(toy_result: OptimizationResult) -> None:
+    sidecar = {**toy_result.table.sidecar, "data": {"name": "cifar10"}}
+    known = replace(toy_result, table=replace(toy_result.table, sidecar=sidecar))
+    text = " ".join(" ".join(verdict_lines(known)).split())
+    assert toy_result.best is not None
+    assert f"Privacy loss of {toy_result.best['psnr_db']:.2f} dB is about a 4×4 thumbnail" in text
+    assert "mean image 12.7, label only 13.1, 4×4 thumbnail 17.5" in text
+    assert max(map(len, summary_lines(known))) <= 100
+
+
+def test_what_to_know_first_is_listed_unless_all_is_good(
+    toy_result: OptimizationResult, hopeless_result: OptimizationResult
+) -> None:
+    lines = caution_lines(toy_result)
+    assert lines[0].startswith("Before you rely on it")
+    assert any("short recipe" in line for line in lines)
+    assert caution_lines(hopeless_result) == []
 
 
 def test_an_answer_without_limits_says_so(toy_result: OptimizationResult) -> None:
