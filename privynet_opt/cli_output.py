@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from privynet_opt.summary import aligned, summary_lines
+from privynet_opt.plain_text import aligned
+from privynet_opt.summary import summary_lines
 
 if TYPE_CHECKING:
     from privynet_opt.result import OptimizationResult

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from privynet_opt.metrics import METRICS, PREDICTED
+from privynet_opt.plain_text import aligned, likeness, wrapped
 from privynet_opt.report.health import health_checks
 from privynet_opt.report.verdict import verdict
 from privynet_opt.report.words import (
@@ -22,17 +21,11 @@ if TYPE_CHECKING:
 
     from privynet_opt.api import OptimizationResult
 
-WIDTH = 100
-"""Columns that long sentences are wrapped to."""
-
 FRONT_ROWS = 12
 """Rows of the front that are printed; all are in the files."""
 
 SHOWN_COSTS = ("local_flops", "memory_bytes", "feature_bytes")
 """Costs of the recommended topology that are always printed."""
-
-CLOSE_DB = 0.8
-"""A value this near to one of the readable scale is called about that; half its smallest step."""
 
 
 def summary_lines(result: OptimizationResult) -> list[str]:
@@ -64,7 +57,7 @@ def header_lines(result: OptimizationResult) -> list[str]:
     limits = ", ".join(map(str, result.constraints)) or "no limits"
     return [
         f"{result.spec.name}: {result.spec.title}",
-        *_wrapped(f"Asked: {wanted}; {limits}"),
+        *wrapped(f"Asked: {wanted}; {limits}"),
     ]
 
 
@@ -79,9 +72,9 @@ def verdict_lines(result: OptimizationResult) -> list[str]:
         facts = result.infeasibility.lines() if result.infeasibility else []
         n_all = len(result.candidates)
         title = f"Recommended: nothing; none of {n_all:,} topologies meets every limit"
-        return [title, *(line for fact in facts for line in _wrapped(fact, "  - ", "    "))]
+        return [title, *(line for fact in facts for line in wrapped(fact, "  - ", "    "))]
     told = verdict(result)
-    lines = [f"Recommended: {told.topology}", *_wrapped(told.sentence), ""]
+    lines = [f"Recommended: {told.topology}", *wrapped(told.sentence), ""]
     level = f"{result.spec.search.confidence:.0%} interval"
     lines += aligned([("", "predicted", level, "measured"), *_values(result, best)], "<>>>")
     lines += ["", *_privacy_lines(result, float(best["psnr_db"]))]
@@ -111,10 +104,10 @@ def _privacy_lines(result: OptimizationResult, psnr_db: float) -> list[str]:
         return ["psnr_db is privacy loss: how well an attacker recovers images; higher is worse"]
     value = format_value("psnr_db", psnr_db)
     return [
-        *_wrapped(
-            f"Privacy loss of {value} is {likeness(result, psnr_db)}; higher is less private"
+        *wrapped(
+            f"{value} of privacy loss is {likeness(result.table, psnr_db)}; higher is less private"
         ),
-        *_wrapped(f"Its scale on this data, in dB: {scale}"),
+        *wrapped(f"Its scale on this data, in dB: {scale}"),
     ]
 
 
@@ -130,7 +123,7 @@ def caution_lines(result: OptimizationResult) -> list[str]:
     checks = [check for check in health_checks(result) if check.level != "good"]
     if result.best is None or not checks:
         return []
-    lines = [line for check in checks for line in _wrapped(check.title, "  - ", "    ")]
+    lines = [line for check in checks for line in wrapped(check.title, "  - ", "    ")]
     return ["Before you rely on it (the report says more):", *lines]
 
 
@@ -193,68 +186,16 @@ def search_lines(result: OptimizationResult) -> list[str]:
     search = result.search
     ran = f"{search.n_trials:,} trials of {search.sampler} (seed {search.seed})"
     if not search.enumerated_hypervolume > 0:
-        return _wrapped(
+        return wrapped(
             f"Search: {ran} and all {len(result.candidates):,} topologies found nothing feasible"
         )
-    return _wrapped(
+    return wrapped(
         f"Search: {ran} reached {1 - search.gap:.2%} of the hypervolume of the enumerated front "
         f"(gap {search.gap:.2%}); the front above is the enumerated one and misses nothing"
     )
-
-
-def likeness(result: OptimizationResult, psnr_db: float) -> str:
-    """Return what a reconstruction of this quality amounts to, in words.
-
-    Args:
-        result: What `optimize` returned; its data decide the scale.
-        psnr_db: Mean per-image PSNR, dB.
-
-    Returns:
-        For example ``"about a 4×4 thumbnail"``; empty where the scale of the data is not known.
-    """
-    scale = readable_scale(result.table)
-    if not scale:
-        return ""
-    name, nearest = min(scale, key=lambda pair: abs(pair[1] - psnr_db))
-    if abs(nearest - psnr_db) <= CLOSE_DB:
-        return f"about {_article(name)}"
-    below = [n for n, db in scale if db < psnr_db]
-    above = [n for n, db in scale if db > psnr_db]
-    if not below:
-        return f"less than {_article(above[0])}"
-    if not above:
-        return f"more than {_article(below[-1])}"
-    return f"between {_article(below[-1])} and {_article(above[0])}"
-
-
-def aligned(rows: Sequence[Sequence[str]], sides: str, indent: str = "  ") -> list[str]:
-    """Return rows of cells as lines with aligned columns.
-
-    Args:
-        rows: Equally long rows; a first one may be a heading.
-        sides: ``"<"`` or ``">"`` per column.
-        indent: Put before each line.
-    """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(
-            f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)
-        )
-        for row in rows
-    )
-    return [f"{indent}{line}".rstrip() for line in lines]
-
-
-def _wrapped(text: str, first: str = "", rest: str = "  ") -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=rest)
 
 
 def _spread(front: pd.DataFrame, n: int) -> pd.DataFrame:
     if len(front) <= n:
         return front
     return front.iloc[sorted({round(i * (len(front) - 1) / (n - 1)) for i in range(n)})]
-
-
-def _article(name: str) -> str:
-    words: dict[str, str] = {"mean image": "the mean image", "label only": "knowing the label only"}
-    return words.get(name, f"{'an' if name.startswith('8') else 'a'} {name}")

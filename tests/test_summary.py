@@ -1,49 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
-
-import pytest
 
 from privynet_opt.result import OptimizationResult
 from privynet_opt.summary import (
-    aligned,
     caution_lines,
     front_lines,
-    likeness,
     proxy_lines,
     search_lines,
     summary_lines,
     verdict_lines,
 )
-
-CIFAR = SimpleNamespace(table=SimpleNamespace(sidecar={"data": {"name": "cifar10"}}))
-
-
-@pytest.mark.parametrize(
-    ("psnr_db", "words"),
-    [
-        (17.1, "about a 4×4 thumbnail"),
-        (12.6, "about the mean image"),
-        (13.2, "about knowing the label only"),
-        (15.3, "between knowing the label only and a 4×4 thumbnail"),
-        (20.0, "about an 8×8 thumbnail"),
-        (22.0, "between an 8×8 thumbnail and a 16×16 thumbnail"),
-        (30.0, "more than a 16×16 thumbnail"),
-        (10.0, "less than the mean image"),
-    ],
-)
-def test_decibels_are_said_in_words(psnr_db: float, words: str) -> None:
-    assert likeness(CIFAR, psnr_db) == words  # type: ignore[arg-type]
-
-
-def test_data_without_a_scale_get_no_words(toy_result: OptimizationResult) -> None:
-    assert likeness(toy_result, 17.0) == ""
-
-
-def test_columns_are_aligned_and_no_line_ends_in_blanks() -> None:
-    assert aligned([("a", "1", ""), ("bbb", "22", "x")], "<><") == ["  a     1", "  bbb  22  x"]
 
 
 def test_the_verdict_gives_every_limit_its_margin(toy_result: OptimizationResult) -> None:
@@ -74,7 +42,7 @@ def test_a_known_scale_is_printed_with_the_recommendation(toy_result: Optimizati
     known = replace(toy_result, table=replace(toy_result.table, sidecar=sidecar))
     text = " ".join(" ".join(verdict_lines(known)).split())
     assert toy_result.best is not None
-    assert f"Privacy loss of {toy_result.best['psnr_db']:.2f} dB is about a 4×4 thumbnail" in text
+    assert f"{toy_result.best['psnr_db']:.2f} dB of privacy loss is about a 4×4 thumbnail" in text
     assert "mean image 12.7, label only 13.1, 4×4 thumbnail 17.5" in text
     assert max(map(len, summary_lines(known))) <= 100
 
