@@ -92,7 +92,9 @@ def search(
         study.sampler = make_sampler(settings.sampler, settings.seed, len(study.get_trials(False)))
         _run(problem, study, settings.n_trials, progress)
         fail_stale_trials(study)
-        finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        # Trials that others added to a shared storage carry no topology and are not ours to judge.
+        finished = [trial for trial in complete if "topology" in trial.user_attrs]
         rows = [problem.row_of(trial) for trial in finished]
         searched = [
             row

@@ -212,6 +212,16 @@ def test_running_leftovers_of_a_dead_process_are_failed(
     assert outcome.n_trials == 6
 
 
+def test_trials_of_others_on_a_shared_storage_are_left_alone(
+    space: SearchSpace, tmp_path: Path
+) -> None:
+    problem, storage = problem_of(space), str(tmp_path / "study.journal")
+    study, _ = run(problem, replace(SETTINGS, n_trials=2), storage)
+    study.add_trial(optuna.create_trial(values=[0.0, 0.0, 0.0]))
+    _, outcome = run(problem, replace(SETTINGS, n_trials=2), storage)
+    assert outcome.n_trials == 4
+
+
 def test_a_journal_torn_in_the_middle_of_a_line_is_resumed(
     space: SearchSpace, tmp_path: Path
 ) -> None:
