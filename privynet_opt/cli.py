@@ -94,7 +94,8 @@ def run(asked: argparse.Namespace) -> int:
     if asked.open:
         import webbrowser
 
-        webbrowser.open(files["report.html"].resolve().as_uri())
+        if not webbrowser.open(files["report.html"].resolve().as_uri()):
+            _say(f"privynet-opt: no browser found; open {files['report.html']} in one", OK)
     return OK if result.best is not None else NOTHING_FEASIBLE
 
 

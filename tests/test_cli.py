@@ -57,6 +57,16 @@ def test_run_prints_the_verdict_and_writes_every_file(
         assert (tmp_path / "out" / name).stat().st_size > 0
 
 
+def test_the_shipped_study_gives_an_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--study", "cifar10", "--output", str(tmp_path)]) in (0, 3)
+    printed = capsys.readouterr()
+    assert "Recommended: " in printed.out
+    assert max(map(len, printed.out.splitlines())) <= 100 + len(str(tmp_path))
+    assert printed.err == ""
+
+
 def test_the_printed_front_has_at_most_twelve_rows(
     fitted_toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,12 +123,16 @@ def test_the_default_output_is_named_after_the_study(
 
 
 def test_open_shows_the_report(
-    fitted_toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fitted_toy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(webbrowser, "open", opened.append)
+    monkeypatch.setattr(webbrowser, "open", opened.append)  # returns None: no browser
     assert run(fitted_toy, tmp_path, "--open", "--n-trials", "5") == 0
     assert opened == [(tmp_path / "report.html").as_uri()]
+    assert "no browser found; open" in capsys.readouterr().err
 
 
 def test_studies_lists_network_data_and_rows(capsys: pytest.CaptureFixture[str]) -> None:
