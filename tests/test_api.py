@@ -14,6 +14,7 @@ from problems import OBJECTIVES, front_by_pairs, toy_table_of_truth, write_toy_s
 import privynet_opt
 from privynet_opt import api, constraints, study_spec
 from privynet_opt.api import optimize, proxy_cache
+from privynet_opt.characterization.table import load_table
 from privynet_opt.constraints import Constraint
 from privynet_opt.errors import (
     ConstraintError,
@@ -22,6 +23,7 @@ from privynet_opt.errors import (
     TableError,
     UnknownStudyError,
 )
+from privynet_opt.proxies.record import read_record, table_key
 from privynet_opt.result import OptimizationResult
 from privynet_opt.search_space import TOPOLOGY_COLUMNS
 from privynet_opt.study_spec import load_study
@@ -197,6 +199,13 @@ def test_the_cache_lies_beside_the_table_or_in_the_users_cache(
     assert proxy_cache(table).parent == tmp_path / "cache" / "privynet_opt"
     (tmp_path / "proxies.json").touch()
     assert proxy_cache(table) == tmp_path / "proxies.json"
+
+
+def test_the_shipped_proxies_belong_to_the_shipped_table() -> None:
+    for spec in study_spec.list_studies():
+        table = load_table(spec.table_path)
+        record = read_record(proxy_cache(spec.table_path), table_key(table), len(table.trained))
+        assert record is not None, f"refit {spec.name}: its proxies.json is another table's"
 
 
 def test_the_same_seed_gives_the_same_front_in_another_process(fitted_toy: Path) -> None:
