@@ -1,0 +1,38 @@
+"""Features are standardised so that dead channels stay harmless and classes are told apart."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from privynet_opt.characterization.bank import LARGEST_FEATURE, ClassScatter, _moments, _standardise
+
+
+def test_a_channel_that_hardly_fires_stays_finite_in_half_precision():
+    features = torch.randn(64, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    features[:, 1] = 0
+    mean, std = _moments(iter(features.split(16)))
+    seen = features.clone()
+    seen[0, 1, 0, 0] = 1e6  # an image that fires it after all
+    standardised = _standardise(seen, mean, std).half()
+    assert standardised.isfinite().all()
+    assert float(standardised.max()) <= LARGEST_FEATURE
+
+
+def test_cells_are_centred_one_by_one():
+    generator = torch.Generator().manual_seed(1)
+    features = torch.randn(200, 2, 3, 3, generator=generator) + torch.arange(9.0).view(3, 3)
+    mean, std = _moments(iter(features.split(50)))
+    torch.testing.assert_close(mean, features.mean(0, keepdim=True))
+    standardised = _standardise(features, mean, std)
+    torch.testing.assert_close(standardised.mean(0), torch.zeros(2, 3, 3), atol=1e-5, rtol=0)
+    assert float(standardised.std()) == pytest.approx(1, abs=0.01)
+
+
+def test_fisher_ratio_is_the_scatter_between_over_within_classes():
+    labels = torch.tensor([0, 0, 1, 1])
+    features = torch.tensor([1.0, 3.0, 5.0, 7.0]).view(4, 1, 1, 1)
+    scatter = ClassScatter(2)
+    for part in (slice(0, 1), slice(1, 4)):
+        scatter.add(features[part], labels[part])
+    assert float(scatter.fisher_ratio()) == pytest.approx(16 / 4)
