@@ -32,6 +32,10 @@ N_SUBSETS = 240
 IMAGES_PER_SUBSET = 8
 """A mini-batch mixes subsets, each seen through so many images."""
 
+SMALLEST_ERROR = 1e-4
+"""The decoder's squared error is divided by the linear attacker's, as PSNR does, so that the
+subsets that leak little do not drown those that leak most; by at least this (40 dB)."""
+
 
 @dataclass(frozen=True)
 class AmortisedNetworks:
@@ -76,7 +80,7 @@ class AmortisedNetworks:
         return cls(coordinates, decoder, cloud, seed)
 
     @torch.no_grad()
-    def score(self, kept: Sequence[int], features: Tensor) -> tuple[Tensor, Tensor]:
+    def score(self, kept: Sequence[int], features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Attack and classify held-out images of one subset.
 
         Args:
@@ -84,18 +88,20 @@ class AmortisedNetworks:
             features: Standardised features of those channels, ``(n, k, grid, grid)``.
 
         Returns:
-            Reconstructions clamped to [0, 1], ``(n, 3, size, size)``, and class scores
-            ``(n, n_classes)``.
+            The linear and the decoder's reconstructions, clamped to [0, 1],
+            ``(n, 3, size, size)`` each, and class scores ``(n, n_classes)``.
         """
         subset = self.coordinates.solve(kept)
-        images, scores = [], []
+        parts = []
         for batch in torch.split(features, 256):
             seen, linear = subset.apply(batch.float())
             explained = subset.explained.expand(len(batch), -1)
             with mixed_precision(features.device):
-                images.append(self.decoder(seen, linear, explained).clamp(0, 1))
-                scores.append(self.cloud(seen, explained).float())
-        return torch.cat(images), torch.cat(scores)
+                recovered = self.decoder(seen, linear, explained).clamp(0, 1)
+                scores = self.cloud(seen, explained).float()
+            parts.append((linear.clamp(0, 1), recovered, scores))
+        linear, recovered, scores = (torch.cat(part) for part in zip(*parts, strict=True))
+        return linear, recovered, scores
 
 
 class SubsetMixer:
@@ -122,15 +128,17 @@ class SubsetMixer:
         self.features = features
         self.generator = torch.Generator().manual_seed(seed)
 
-    def mix(self, positions: Tensor, is_training: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Return coordinates, linear reconstructions and explained shares of a mini-batch.
+    def mix(self, positions: Tensor, is_training: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return what the networks see of a mini-batch.
 
         Args:
             positions: Images, shape ``(n,)``.
             is_training: Whether subsets are drawn anew; held-out images always meet the same.
 
         Returns:
-            Shapes ``(n, P + K, grid, grid)``, ``(n, 3, size, size)`` and ``(n, P + K)``.
+            Coordinates ``(n, P + K, grid, grid)``, linear reconstructions
+            ``(n, 3, size, size)``, explained shares ``(n, P + K)``, and the mean square error
+            ``(n,)`` that each image's subset leaves to a linear attacker.
         """
         parts = []
         for chunk in torch.split(positions, IMAGES_PER_SUBSET):
@@ -140,9 +148,10 @@ class SubsetMixer:
                 index = int(chunk[0]) // IMAGES_PER_SUBSET % len(self.solved)
             kept, subset = self.solved[index]
             seen, linear = subset.apply(self.features[chunk][:, kept].float())
-            parts.append((seen, linear, subset.explained.expand(len(chunk), -1)))
-        seen, linear, explained = (torch.cat(part) for part in zip(*parts, strict=True))
-        return seen, linear, explained
+            explained = subset.explained.expand(len(chunk), -1)
+            parts.append((seen, linear, explained, subset.linear_error.expand(len(chunk))))
+        seen, linear, explained, error = (torch.cat(part) for part in zip(*parts, strict=True))
+        return seen, linear, explained, error
 
 
 def training_subsets(
@@ -176,7 +185,7 @@ def train_amortised(
     subsets: Sequence[Sequence[int]],
     attacker: tuple[Tensor, Tensor],
     cloud: tuple[Tensor, Tensor],
-    recipe: TrainingRecipe,
+    recipes: tuple[TrainingRecipe, TrainingRecipe],
     checkpoints: Path | None = None,
 ) -> AmortisedNetworks:
     """Train a cut's networks over many subsets.
@@ -186,7 +195,7 @@ def train_amortised(
         subsets: From `training_subsets`.
         attacker: Features of all channels ``(n, C, grid, grid)`` and images in [0, 1].
         cloud: Features of all channels and labels.
-        recipe: Length and speed of both.
+        recipes: Length and speed of decoder and cloud network.
         checkpoints: Folder where each epoch's state is kept, so that a killed training resumes;
             None keeps nothing.
 
@@ -197,21 +206,22 @@ def train_amortised(
     mixer = SubsetMixer(subsets, networks.coordinates, attacker[0], seed)
 
     def decoder_loss(network: nn.Module, positions: Tensor) -> Tensor:
-        seen, linear, explained = mixer.mix(positions, network.training)
+        seen, linear, explained, linear_error = mixer.mix(positions, network.training)
         with mixed_precision(seen.device):
             recovered = network(seen, linear, explained)
-        return functional.mse_loss(recovered, attacker[1][positions].float())
+        errors = (recovered - attacker[1][positions].float()).square().mean((1, 2, 3))
+        return (errors / linear_error.clamp_min(SMALLEST_ERROR)).mean()
 
     def place(name: str) -> Path | None:
         return None if checkpoints is None else checkpoints / name
 
     decoder_epochs = train(
-        networks.decoder, decoder_loss, len(attacker[0]), recipe, seed, place("decoder.pt")
+        networks.decoder, decoder_loss, len(attacker[0]), recipes[0], seed, place("decoder.pt")
     )
     mixer = SubsetMixer(subsets, networks.coordinates, cloud[0], seed)
 
     def cloud_loss(network: nn.Module, positions: Tensor) -> Tensor:
-        seen, _, explained = mixer.mix(positions, network.training)
+        seen, _, explained, _ = mixer.mix(positions, network.training)
         with mixed_precision(seen.device):
             scores = network(seen, explained)
         smoothing = LABEL_SMOOTHING if network.training else 0.0
@@ -219,5 +229,7 @@ def train_amortised(
             scores.float(), cloud[1][positions], label_smoothing=smoothing
         )
 
-    cloud_epochs = train(networks.cloud, cloud_loss, len(cloud[0]), recipe, seed, place("cloud.pt"))
+    cloud_epochs = train(
+        networks.cloud, cloud_loss, len(cloud[0]), recipes[1], seed, place("cloud.pt")
+    )
     return replace(networks, epochs=(decoder_epochs, cloud_epochs))

@@ -31,6 +31,7 @@ class SubsetCoordinates:
         bias: Shape ``(P + K,)``.
         explained: Share of each coordinate's variance that the subset explains, ``(P + K,)``.
         scale: Standard deviation of each coordinate, ``(P + K,)``.
+        linear_error: Mean square error of the linear reconstruction on the attacker's images.
         mean_image: Shape ``(3, size, size)``.
     """
 
@@ -38,6 +39,7 @@ class SubsetCoordinates:
     bias: Tensor
     explained: Tensor
     scale: Tensor
+    linear_error: Tensor
     mean_image: Tensor
 
     def apply(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,11 +112,14 @@ class CutCoordinates:
         """
         solution = self.ridge.solve(kept, self.cross, penalty)
         explained = (solution * self.cross[self.ridge.rows(kept)]).sum(0) / self.power
+        explained = explained.clamp(0, 1)
+        unexplained = ((1 - explained) * self.power)[: len(self.ridge.pixel_power)]
         weight = solution[:-1].T.reshape(-1, len(kept), NEIGHBOURHOOD, NEIGHBOURHOOD)
         return SubsetCoordinates(
             weight.contiguous(),
             solution[-1].contiguous(),
-            explained.clamp(0, 1),
+            explained,
             self.power.sqrt(),
+            unexplained.mean(),
             self.ridge.mean_image,
         )

@@ -46,6 +46,8 @@ class CutBank:
         ridge: Closed-form attacker of every subset.
         classifier: Closed-form cloud network of every subset.
         statistics: What the selection strategies need.
+        features: Standardised float16 features of every channel, ``(n, C, h, w)``, of the
+            splits ``"cloud"`` and ``"attacker"``; empty unless the source keeps them.
         score_features: Standardised float16 features of the scored images, ``(n, C, h, w)``.
         score_images: The scored images in [0, 1], float32.
         score_labels: Their labels.
@@ -59,22 +61,11 @@ class CutBank:
     ridge: RidgeAttacker
     classifier: LinearClassifier
     statistics: ChannelStatistics
+    features: dict[str, Tensor]
     score_features: Tensor
     score_images: Tensor
     score_labels: Tensor
     score_pooled: Tensor
-
-    def features(self, split: str) -> Tensor:
-        """Return the standardised features of every channel.
-
-        Args:
-            split: ``"cloud"``, ``"attacker"`` or ``"score"``.
-
-        Returns:
-            float16, shape ``(n, C, h, w)``.
-        """
-        batches = self.source.batches(split)
-        return torch.cat([_standardise(f, self.mean, self.std).half() for f in batches])
 
 
 class FeatureSource:
@@ -93,11 +84,12 @@ class FeatureSource:
         self, backbone: Backbone, cut: Cut, splits: Splits, device: torch.device, keep: bool
     ) -> None:
         self.backbone = backbone
+        self.cut = cut
         self.head = build_head(backbone, cut).to(device)
         self.splits = splits
         self.device = device
         self.keep = keep
-        self.kept: dict[str, list[Tensor]] = {}
+        self.kept: dict[str, Tensor] = {}
 
     def batches(self, split: str, n_images: int | None = None) -> Iterator[Tensor]:
         """Yield the features of a split in batches of `BATCH` images.
@@ -109,15 +101,21 @@ class FeatureSource:
         Yields:
             float32, shape ``(at most BATCH, C, h, w)``.
         """
-        images = self._images(split)[:n_images]
+        images = self._images(split)
         if not self.keep:
-            yield from map(self._compute, torch.split(images, BATCH))
+            yield from map(self._compute, torch.split(images[:n_images], BATCH))
             return
         if split not in self.kept:
-            whole = torch.split(self._images(split), BATCH)
-            limit = torch.finfo(torch.float16).max
-            self.kept[split] = [self._compute(b).clamp(-limit, limit).half() for b in whole]
-        yield from (f.float() for f in self.kept[split][: -(-len(images) // BATCH)])
+            self.kept[split] = self._compute_all(images)
+        yield from (f.float() for f in torch.split(self.kept[split][:n_images], BATCH))
+
+    def _compute_all(self, images: Tensor) -> Tensor:
+        shape = (len(images), self.cut.channels, self.cut.height, self.cut.width)
+        features = torch.empty(shape, dtype=torch.float16, device=self.device)
+        limit = torch.finfo(torch.float16).max
+        for part, batch in zip(*(torch.split(t, BATCH) for t in (features, images)), strict=True):
+            part.copy_(self._compute(batch).clamp(-limit, limit))
+        return features
 
     def _images(self, split: str) -> Tensor:
         images: Tensor = getattr(self.splits, split).images
@@ -130,17 +128,16 @@ class FeatureSource:
 
 
 @torch.no_grad()
-def build_bank(source: FeatureSource, cut: Cut) -> CutBank:
+def build_bank(source: FeatureSource) -> CutBank:
     """Compute what the measurements of a cut share.
 
     Args:
-        source: Computes its features.
-        cut: The cut.
+        source: Computes the features of its cut.
 
     Returns:
         The bank.
     """
-    splits, device = source.splits, source.device
+    splits, cut, device = source.splits, source.cut, source.device
     n_gram = max(SCREEN_MIN_IMAGES, SCREEN_CELLS // (cut.height * cut.width))
     n_gram = min(-(-n_gram // BATCH) * BATCH, len(splits.attacker))
     mean, std = _moments(source.batches("attacker", n_gram))
@@ -155,10 +152,14 @@ def build_bank(source: FeatureSource, cut: Cut) -> CutBank:
     scatter = ClassScatter(n_classes)
     pooled = []
     labels = splits.cloud.labels.to(device)
-    for features, batch in zip(standardised("cloud"), torch.split(labels, BATCH), strict=True):
-        pooled.append(pool_features(features))
-        scatter.add(features, batch)
+    for seen, batch in zip(standardised("cloud"), torch.split(labels, BATCH), strict=True):
+        pooled.append(pool_features(seen))
+        scatter.add(seen, batch)
     score = torch.cat([f.half() for f in standardised("score")])
+    features = {split: source.kept.pop(split) for split in ("attacker", "cloud") if source.keep}
+    source.kept.clear()
+    for part in (part for raw in features.values() for part in torch.split(raw, BATCH)):
+        part.copy_(_standardise(part.float(), mean, std))
     return CutBank(
         cut=cut,
         source=source,
@@ -171,6 +172,7 @@ def build_bank(source: FeatureSource, cut: Cut) -> CutBank:
             exposure=ridge.channel_exposure().double().cpu().numpy(),
             magnitude=filter_magnitudes(source.backbone, cut),
         ),
+        features=features,
         score_features=score,
         score_images=splits.score.images.to(device).float() / 255,
         score_labels=splits.score.labels.to(device),

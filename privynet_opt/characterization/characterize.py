@@ -114,6 +114,7 @@ def characterize(
     finally:
         rows = folder.rows()
         if rows:
+            described["anonymity"] = folder.anonymity()
             write_table(table, rows, [cut.name for cut in cuts], described)
             shutil.copyfile(spec.directory / "study.toml", output / "study.toml")
     return table

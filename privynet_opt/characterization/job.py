@@ -16,6 +16,7 @@ from privynet_opt.attacks.amortised import (
 )
 from privynet_opt.attacks.coordinates import CutCoordinates
 from privynet_opt.characterization.amortised_store import load_networks, save_networks
+from privynet_opt.characterization.anonymity import measure_anonymity
 from privynet_opt.characterization.bank import CutBank, FeatureSource, build_bank
 from privynet_opt.characterization.measure import (
     measure_amortised,
@@ -24,7 +25,6 @@ from privynet_opt.characterization.measure import (
 )
 from privynet_opt.characterization.recipes import (
     AMORTISED,
-    AMORTISED_MAX_IMAGES,
     TRAINED,
     describe,
 )
@@ -99,18 +99,18 @@ def run_job(job: Job) -> None:
     backbone = load_backbone(job.network, job.weights)
     trains = any(fidelity != "screen" for _, fidelity in missing)
     source = FeatureSource(backbone, job.cut, job.splits, torch.device(job.device), keep=trains)
-    bank = build_bank(source, job.cut)
+    bank = build_bank(source)
     for topology in _at("screen", missing):
         folder.add(measure_screen(bank, topology))
     unscored = _at("amortised", missing)
     if unscored:
         networks = amortised_networks(bank, job.output / "amortised")
+        folder.add_anonymity(job.cut.name, measure_anonymity(bank, networks))
         for topology in unscored:
             folder.add(measure_amortised(bank, networks, topology))
     trained = [(t, fidelity) for fidelity in TRAINED for t in _at(fidelity, missing)]
     if trained:
-        attacker, cloud = bank.features("attacker"), bank.features("cloud")
-        source.kept.clear()
+        attacker, cloud = bank.features["attacker"], bank.features["cloud"]
         for topology, fidelity in trained:
             folder.add(measure_trained(bank, topology, fidelity, TRAINING_SEED, attacker, cloud))
 
@@ -144,14 +144,14 @@ def amortised_networks(bank: CutBank, folder: Path) -> AmortisedNetworks:
     path = folder / f"{cut.name}.safetensors"
     if path.exists():
         return load_networks(path, networks, belongs_to)
-    n = AMORTISED_MAX_IMAGES
+    n = AMORTISED.max_images
     checkpoints = folder / f"{cut.name}.training"
     networks = train_amortised(
         networks,
         training_subsets(cut.name, bank.statistics, N_SUBSETS, TRAINING_SEED),
-        (bank.features("attacker")[:n], splits.attacker.images[:n].to(device).float() / 255),
-        (bank.features("cloud")[:n], splits.cloud.labels[:n].to(device)),
-        AMORTISED,
+        (bank.features["attacker"][:n], splits.attacker.images[:n].to(device).float() / 255),
+        (bank.features["cloud"][:n], splits.cloud.labels[:n].to(device)),
+        (AMORTISED.decoder, AMORTISED.cloud),
         checkpoints,
     )
     save_networks(path, networks, belongs_to)

@@ -66,9 +66,7 @@ def measure_amortised(bank: CutBank, networks: AmortisedNetworks, topology: Loca
     """
     started = time.perf_counter()
     kept = list(kept_channels(topology, bank.statistics))
-    seen = bank.score_features[:, kept]
-    recovered, scores = networks.score(kept, seen)
-    linear = _linear_reconstruction(bank, bank.ridge.decoder(kept), kept)
+    linear, recovered, scores = networks.score(kept, bank.score_features[:, kept])
     return {
         **_key(topology, "amortised", networks.seed),
         "accuracy": float((scores.argmax(1) == bank.score_labels).float().mean()),

@@ -39,11 +39,12 @@ TRAINED = {
 }
 """``standard`` is minutes of CPU, ``full`` trains to convergence on every image there is."""
 
-AMORTISED = TrainingRecipe(max_epochs=12, patience=12)
-"""How a cut's amortised decoder and cloud network are trained."""
-
-AMORTISED_MAX_IMAGES = 10_000
-"""At most so many images train each of the two."""
+AMORTISED = TrainedFidelity(
+    max_images=10_000,
+    decoder=TrainingRecipe(max_epochs=24, patience=24),
+    cloud=TrainingRecipe(max_epochs=12, patience=12),
+)
+"""A cut's amortised networks, which serve every subset of its channels."""
 
 SCREEN_MIN_IMAGES = 2_000
 SCREEN_CELLS = 300_000
@@ -72,9 +73,7 @@ def describe(fidelity: str) -> dict[str, Any]:
         return closed_form
     if fidelity == "amortised":
         trained = {
-            "max_images": AMORTISED_MAX_IMAGES,
-            "decoder": asdict(AMORTISED),
-            "cloud": asdict(AMORTISED),
+            **asdict(AMORTISED),
             "subsets": amortised.N_SUBSETS,
             "images_per_subset": amortised.IMAGES_PER_SUBSET,
             "principal_components": coordinates.N_COMPONENTS,

@@ -80,6 +80,21 @@ class MeasurementFolder:
         assert all(row[n] is not None and math.isfinite(row[n]) for n in ("accuracy", "psnr_db"))
         write_atomically(self._path(row), json.dumps(row, indent=1, allow_nan=False) + "\n")
 
+    def add_anonymity(self, cut_layer: str, entries: list[Row]) -> None:
+        """Store what secrecy of the kept channels is worth at a cut.
+
+        Args:
+            cut_layer: Name of the cut.
+            entries: From `anonymity.measure_anonymity`.
+        """
+        path = self.folder / "anonymity" / f"{cut_layer}.json"
+        write_atomically(path, json.dumps(entries, indent=1, allow_nan=False) + "\n")
+
+    def anonymity(self) -> list[Row]:
+        """Return the entries of `add_anonymity` of all cuts."""
+        files = sorted((self.folder / "anonymity").glob("[!.]*.json"))
+        return [entry for path in files for entry in json.loads(path.read_text())]
+
     def count(self) -> int:
         """Return the number of finished measurements."""
         return sum(1 for _ in self.folder.glob("[!.]*--*.json"))

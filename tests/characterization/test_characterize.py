@@ -176,6 +176,16 @@ def test_more_topologies_are_scored_without_training_again(study, amortised):
     assert new["psnr_db"] == pytest.approx(old["psnr_db"], abs=1e-3)
 
 
+def test_secrecy_of_the_channels_does_not_survive_a_guess_from_their_statistics(amortised):
+    entries = pd.DataFrame(load_table(amortised).sidecar["anonymity"])
+    assert set(entries["cut_layer"]) == {"conv1", "conv4"}
+    assert (entries["wrong_psnr_db"] < entries["known_psnr_db"] - 0.3).any()
+    assert (entries["guessed_share"] > 0.9).all()
+    right = entries["guessed_share"] == 1
+    gap = (entries["guessed_psnr_db"] - entries["known_psnr_db"]).abs()
+    assert (gap[right] < 1e-3).all()
+
+
 def test_networks_of_another_cut_are_refused(study, amortised, tmp_path):
     folder = tmp_path / "amortised"
     folder.mkdir()
