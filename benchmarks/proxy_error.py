@@ -2,13 +2,15 @@
 
 Run ``python benchmarks/proxy_error.py cifar10`` (a shipped study or a study's directory). Every
 error is cross-validated on trained rows, whole (cut layer, kept filters) groups held out; the
-baselines use the same folds. ``screen value as it is`` fits nothing.
+baselines use the same folds, and the Gaussian process over a linear trend. ``value as it is``
+fits nothing; ``(amortised)`` takes the estimates from the amortised rows.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -16,35 +18,44 @@ import pandas as pd
 
 from privynet_opt.characterization.table import CharacterizationTable, load_table
 from privynet_opt.proxies import fit_proxies
+from privynet_opt.proxies.estimates import TARGETS, Estimates
 from privynet_opt.proxies.fit import trained_rows
 from privynet_opt.proxies.gaussian_process import GaussianProcess
-from privynet_opt.proxies.inputs import INPUT_NAMES, TARGETS, ProxyInputs
+from privynet_opt.proxies.inputs import INPUT_NAMES, ProxyInputs
 from privynet_opt.proxies.validation import group_folds, held_out, rank_correlation
 from privynet_opt.study_spec import load_study
 
-SCREEN_INPUTS = [name for name in INPUT_NAMES if "screen" in name]
+ESTIMATES = [name for name in INPUT_NAMES if "estimated" in name]
 BASELINES = {
-    "topology and cost only": [name for name in INPUT_NAMES if name not in SCREEN_INPUTS],
-    "screen values only": [*SCREEN_INPUTS, "is_full"],
+    "topology only": [name for name in INPUT_NAMES if name not in ESTIMATES],
+    "estimates only": [*ESTIMATES, "is_full"],
 }
 
 
 def baseline_errors(table: CharacterizationTable) -> pd.DataFrame:
     rows = trained_rows(table)
-    inputs_of = ProxyInputs(table)
-    matrix = inputs_of.matrix(rows, rows["fidelity"])
-    screened = inputs_of.screen_values(rows)
+    cheap = {"screen": table.screen, "amortised": table.amortised}
+    cheap = {name: part for name, part in cheap.items() if not part.empty}
+    estimated = {name: Estimates(part, table.cuts).values(rows) for name, part in cheap.items()}
+    matrices = {
+        name: ProxyInputs(replace(table, rows=pd.concat([table.screen, part, rows]))).matrix(
+            rows, rows["fidelity"]
+        )
+        for name, part in cheap.items()
+    }
     folds = group_folds(list(zip(rows["cut_layer"], rows["kept_filters"], strict=True)))
     lines = []
     for target in TARGETS:
         measured = rows[target].to_numpy()
         predictions = {
-            "screen value as it is": screened[:, TARGETS.index(target)],
+            f"{name} value as it is": values[:, TARGETS.index(target)]
+            for name, values in estimated.items()
         }
-        for name, inputs in BASELINES.items():
-            columns = matrix[:, [INPUT_NAMES.index(column) for column in inputs]]
-            build = partial(GaussianProcess, has_trend=True)
-            predictions[name], _ = held_out(build, columns, measured, folds)
+        for name, matrix in matrices.items():
+            for what, inputs in {**BASELINES, "all inputs": INPUT_NAMES}.items():
+                columns = matrix[:, [INPUT_NAMES.index(column) for column in inputs]]
+                build = partial(GaussianProcess, has_trend=True)
+                predictions[f"{what} ({name})"], _ = held_out(build, columns, measured, folds)
         lines += [line(target, name, measured, values) for name, values in predictions.items()]
     return pd.DataFrame(lines)
 

@@ -210,7 +210,8 @@ def train_amortised(
         with mixed_precision(seen.device):
             recovered = network(seen, linear, explained)
         errors = (recovered - attacker[1][positions].float()).square().mean((1, 2, 3))
-        return (errors / linear_error.clamp_min(SMALLEST_ERROR)).mean()
+        loss: Tensor = (errors / linear_error.clamp_min(SMALLEST_ERROR)).mean()
+        return loss
 
     def place(name: str) -> Path | None:
         return None if checkpoints is None else checkpoints / name

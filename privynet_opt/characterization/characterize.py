@@ -79,7 +79,7 @@ def characterize(
     cuts = choose_cuts(
         find_cuts(backbone.graph, spec.data.image_size), spec.search_space.cut_layers
     )
-    splits = _load_splits(spec, data)
+    splits = load_splits(spec, data)
     folder = MeasurementFolder(output)
     folder.claim(identity(backbone, splits, spec.data.image_size))
     wanted = plan(spec, cuts, fidelities, n_trained)
@@ -154,7 +154,19 @@ def plan(
     return wanted
 
 
-def _load_splits(spec: StudySpec, data: Path | None) -> Splits:
+def load_splits(spec: StudySpec, data: Path | None) -> Splits:
+    """Read a study's images and divide them, the same way in every run.
+
+    Args:
+        spec: The study.
+        data: Where the images are; None only for data the package can make itself.
+
+    Returns:
+        The cloud's, the attacker's and the scored images.
+
+    Raises:
+        DataError: If the images cannot be read or are too few.
+    """
     train, test = load_images(spec.data.name, data, spec.data.image_size)
     settings = spec.characterization
     return split(train, test, settings.n_cloud, settings.n_attacker, settings.n_score, SPLIT_SEED)

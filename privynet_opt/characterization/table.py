@@ -55,6 +55,11 @@ class CharacterizationTable:
         return self.rows[self.rows["fidelity"] == "screen"]
 
     @property
+    def amortised(self) -> pd.DataFrame:
+        """Rows measured by networks that serve every subset of a cut."""
+        return self.rows[self.rows["fidelity"] == "amortised"]
+
+    @property
     def trained(self) -> pd.DataFrame:
         """Rows whose attacker and cloud network were trained for that very topology."""
         return self.rows[self.rows["fidelity"].isin(TRAINED_FIDELITIES)]

@@ -16,7 +16,8 @@ from privynet_opt.characterization.schema import KEY
 from privynet_opt.characterization.table import TRAINED_FIDELITIES, CharacterizationTable
 from privynet_opt.errors import TableError
 from privynet_opt.proxies.base import Floats
-from privynet_opt.proxies.inputs import TARGETS, TOPOLOGY_COLUMNS, ProxyInputs
+from privynet_opt.proxies.estimates import TARGETS, TOPOLOGY_COLUMNS
+from privynet_opt.proxies.inputs import ProxyInputs
 from privynet_opt.proxies.models import MODELS, candidate_models
 from privynet_opt.proxies.record import TargetRecord, read_record, table_key, write_record
 from privynet_opt.proxies.validation import (

@@ -11,13 +11,13 @@ from privynet_opt.proxies.base import Floats, check_fitted
 from privynet_opt.proxies.inputs import INPUT_NAMES
 
 RISING_INPUTS = frozenset(
-    {"log_kept_filters", "screen_accuracy", "log_screen_psnr", "screen_ssim", "is_full"}
+    {"log_kept_filters", "estimated_accuracy", "log_estimated_psnr", "estimated_ssim", "is_full"}
 )
 """More of each can only help the attacker and the cloud network."""
 
 
 class MonotoneBoosting:
-    """Gradient-boosted trees that never fall when screen values, filters or fidelity rise.
+    """Gradient-boosted trees that never fall when estimates, filters or fidelity rise.
 
     Outside the table the prediction is constant and the spread does not grow.
 

@@ -18,10 +18,11 @@ from privynet_opt.characterization.results import write_atomically
 from privynet_opt.characterization.schema import SCHEMA_VERSION
 from privynet_opt.characterization.table import CharacterizationTable
 from privynet_opt.errors import OutputError
-from privynet_opt.proxies.inputs import INPUT_NAMES, TARGETS
+from privynet_opt.proxies.estimates import TARGETS
+from privynet_opt.proxies.inputs import INPUT_NAMES
 from privynet_opt.proxies.models import MODELS
 
-RECORD_VERSION = 2
+RECORD_VERSION = 3
 """Raised whenever inputs, models or folds change meaning, so that older records are refitted."""
 
 DIGITS = 7

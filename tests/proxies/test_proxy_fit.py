@@ -13,7 +13,7 @@ from problems import toy_rows, toy_table_of_truth, write_toy_table
 from privynet_opt.characterization.table import CharacterizationTable, load_table
 from privynet_opt.errors import TableError, TopologyError
 from privynet_opt.proxies import Proxies, fit_proxies
-from privynet_opt.proxies.inputs import TARGETS, TOPOLOGY_COLUMNS
+from privynet_opt.proxies.estimates import TARGETS, TOPOLOGY_COLUMNS
 from privynet_opt.proxies.models import MODELS
 
 TRUTH = pd.DataFrame(toy_table_of_truth())

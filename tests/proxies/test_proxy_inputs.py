@@ -8,13 +8,8 @@ import pytest
 
 from privynet_opt.characterization.table import CharacterizationTable
 from privynet_opt.errors import TableError, TopologyError
-from privynet_opt.proxies.inputs import (
-    INPUT_NAMES,
-    PSNR_OFFSET_DB,
-    TARGETS,
-    TOPOLOGY_COLUMNS,
-    ProxyInputs,
-)
+from privynet_opt.proxies.estimates import TARGETS, TOPOLOGY_COLUMNS, Estimates
+from privynet_opt.proxies.inputs import INPUT_NAMES, PSNR_OFFSET_DB, ProxyInputs
 
 
 def topologies(*rows: tuple[str, int, str, int]) -> pd.DataFrame:
@@ -28,6 +23,46 @@ def screened(table: CharacterizationTable, **key: object) -> np.ndarray:
     return rows[list(TARGETS)].to_numpy().mean(axis=0)
 
 
+def estimates(table: CharacterizationTable) -> Estimates:
+    return Estimates(table.screen, table.cuts)
+
+
+def with_amortised(table: CharacterizationTable, cuts: list[str]) -> CharacterizationTable:
+    """Give screened topologies of some cuts amortised values: a little more of everything."""
+    rows = table.screen[table.screen["cut_layer"].isin(cuts)]
+    better = rows.assign(
+        fidelity="amortised",
+        accuracy=0.9 * rows["accuracy"] + 0.1,
+        psnr_db=rows["psnr_db"] + 1,
+        ssim=0.9 * rows["ssim"] + 0.1,
+    )
+    return replace(table, rows=pd.concat([table.rows, better]))
+
+
+def test_amortised_values_stand_in_for_the_closed_form(toy_table: CharacterizationTable) -> None:
+    topology = topologies(("conv2p", 4, "lda", 0))
+    before = ProxyInputs(toy_table).matrix(topology, "standard")[0]
+    every = with_amortised(toy_table, list(toy_table.cuts))
+    after = ProxyInputs(every).matrix(topology, "standard")[0]
+    assert after[:3] == pytest.approx(before[:3])
+    assert after[3] == pytest.approx(0.9 * before[3] + 0.1)
+    assert after[4] == pytest.approx(np.log(np.exp(before[4]) + 1))
+    assert after[5] == pytest.approx(0.9 * before[5] + 0.1)
+
+
+def test_cut_without_amortised_values_takes_what_the_others_make_of_its_closed_form(
+    toy_table: CharacterizationTable,
+) -> None:
+    topology = topologies(("conv3", 16, "lda", 0))
+    others = [name for name in toy_table.cuts if name != "conv3"]
+    every = ProxyInputs(with_amortised(toy_table, list(toy_table.cuts)))
+    some = ProxyInputs(with_amortised(toy_table, others))
+    expected, bridged = (inputs.matrix(topology, "standard")[0] for inputs in (every, some))
+    assert bridged[3] == pytest.approx(expected[3])  # the change is linear: exact
+    assert bridged[5] == pytest.approx(expected[5])
+    assert bridged[4] == pytest.approx(expected[4], abs=0.1)
+
+
 def test_matrix_holds_the_cut_and_the_screen_values_of_the_row(
     toy_table: CharacterizationTable,
 ) -> None:
@@ -36,14 +71,15 @@ def test_matrix_holds_the_cut_and_the_screen_values_of_the_row(
     accuracy, psnr_db, ssim = screened(
         toy_table, cut_layer="conv2p", kept_filters=4, selection_strategy="lda"
     )
+    excess_db = psnr_db - toy_table.screen["psnr_db"].min()
     assert row == pytest.approx(
         {
             "depth": 2,
             "log_kept_filters": np.log(4),
             "log_cells": np.log(64),
-            "screen_accuracy": accuracy,
-            "log_screen_psnr": np.log(psnr_db - toy_table.screen["psnr_db"].min() + PSNR_OFFSET_DB),
-            "screen_ssim": ssim,
+            "estimated_accuracy": accuracy,
+            "log_estimated_psnr": np.log(excess_db + PSNR_OFFSET_DB),
+            "estimated_ssim": ssim,
             "is_full": 0,
         }
     )
@@ -67,13 +103,13 @@ def test_matrix_follows_the_rows_whatever_their_index(toy_table: Characterizatio
 
 def test_seed_that_was_screened_uses_its_own_values(toy_table: CharacterizationTable) -> None:
     key = {"cut_layer": "conv3", "kept_filters": 16, "selection_strategy": "random"}
-    values = ProxyInputs(toy_table).screen_values(topologies(("conv3", 16, "random", 2)))
+    values = estimates(toy_table).values(topologies(("conv3", 16, "random", 2)))
     assert values[0] == pytest.approx(screened(toy_table, **key, selection_seed=2))
 
 
 def test_seed_never_screened_takes_the_mean_over_seeds(toy_table: CharacterizationTable) -> None:
     key = {"cut_layer": "conv3", "kept_filters": 16, "selection_strategy": "random"}
-    values = ProxyInputs(toy_table).screen_values(topologies(("conv3", 16, "random", 9)))
+    values = estimates(toy_table).values(topologies(("conv3", 16, "random", 9)))
     assert values[0] == pytest.approx(screened(toy_table, **key))
 
 
@@ -83,7 +119,7 @@ def test_count_never_screened_is_interpolated_over_log_filters(
     key = {"cut_layer": "conv3", "selection_strategy": "lda"}
     low, high = (screened(toy_table, **key, kept_filters=kept) for kept in (4, 8))
     share = np.log(6 / 4) / np.log(8 / 4)
-    values = ProxyInputs(toy_table).screen_values(topologies(("conv3", 6, "lda", 0)))
+    values = estimates(toy_table).values(topologies(("conv3", 6, "lda", 0)))
     assert values[0] == pytest.approx((1 - share) * low + share * high)
 
 
@@ -92,17 +128,17 @@ def test_all_channels_kept_are_one_network_under_every_strategy(
 ) -> None:
     rows = toy_table.rows
     is_other = (rows["kept_filters"] == 32) & (rows["selection_strategy"] != "random")
-    inputs = ProxyInputs(replace(toy_table, rows=rows[~is_other]))
+    inputs = estimates(replace(toy_table, rows=rows[~is_other]))
     own = screened(toy_table, cut_layer="conv3", kept_filters=32, selection_strategy="random")
     for strategy in ("random", "lda", "privacy", "magnitude"):
-        values = inputs.screen_values(topologies(("conv3", 32, strategy, 0)))
+        values = inputs.values(topologies(("conv3", 32, strategy, 0)))
         assert values[0] == pytest.approx(own)
 
 
 def test_strategy_never_screened_takes_the_mean_of_its_cut(
     toy_table: CharacterizationTable,
 ) -> None:
-    values = ProxyInputs(toy_table).screen_values(topologies(("conv1", 4, "magnitude", 0)))
+    values = estimates(toy_table).values(topologies(("conv1", 4, "magnitude", 0)))
     assert values[0] == pytest.approx(screened(toy_table, cut_layer="conv1", kept_filters=4))
 
 
@@ -110,7 +146,7 @@ def test_cut_never_screened_takes_the_strategys_mean_over_the_table(
     toy_table: CharacterizationTable,
 ) -> None:
     others = replace(toy_table, rows=toy_table.rows[toy_table.rows["cut_layer"] != "conv2"])
-    values = ProxyInputs(others).screen_values(topologies(("conv2", 2, "lda", 0)))
+    values = estimates(others).values(topologies(("conv2", 2, "lda", 0)))
     expected = screened(others, kept_filters=2, selection_strategy="lda")
     assert values[0] == pytest.approx(expected)
 

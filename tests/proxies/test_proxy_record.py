@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from privynet_opt.characterization.table import CharacterizationTable
-from privynet_opt.proxies.inputs import TARGETS
+from privynet_opt.proxies.estimates import TARGETS
 from privynet_opt.proxies.record import TargetRecord, read_record, table_key, write_record
 
 ENTRY = TargetRecord("gaussian process", [0.1, -2.0], {"gaussian process": 1 / 3}, [1.0], [0.5])
