@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from privynet_opt.characterization.schema import FIDELITIES
 from privynet_opt.metrics import METRICS, PREDICTED
+from privynet_opt.report.check import Check
+from privynet_opt.report.trust_checks import trust_checks
 from privynet_opt.report.verdict import margin
-from privynet_opt.report.words import format_correlation, format_difference, format_value, label
+from privynet_opt.report.words import format_difference, format_value, label
 
 if TYPE_CHECKING:
     from privynet_opt.api import OptimizationResult
     from privynet_opt.constraints import Constraint
 
-ERROR_BARS = {"accuracy": (0.03, 0.95), "psnr_db": (0.5, 0.97)}
-"""Held-out mean absolute error allowed, and Spearman correlation asked for."""
-
-COVERAGE_SLACK = 0.05
-"""How far held-out coverage may fall short of the promised level: about two standard errors at 80
-to 150 rows."""
-
 TIGHT = 0.01
 """Share of a limit below which the room left to it is worth saying."""
-
-SEARCH_GAP = 0.05
-"""Share of the enumerated hypervolume that the bare search may miss before it is worth saying."""
-
-
-class Check(NamedTuple):
-    """One thing that was looked at.
-
-    Attributes:
-        level: ``"good"``, ``"watch"`` (know it before deciding) or ``"act"`` (do something first).
-        title: The finding in a few words.
-        text: What it means and, where it is not good, what to do.
-    """
-
-    level: str
-    title: str
-    text: str
 
 
 def health_checks(result: OptimizationResult) -> tuple[Check, ...]:
@@ -50,10 +27,7 @@ def health_checks(result: OptimizationResult) -> tuple[Check, ...]:
     checks: list[Check | None] = [_feasible_share(result)]
     if result.best is not None:
         checks += [*_limits(result), _measured(result), _extrapolation(result.best), _edge(result)]
-    for target in PREDICTED:
-        if target in result.proxies.validations:
-            checks += _proxy(result, target)
-    checks += [_attackers(result), _search(result)]
+    checks += trust_checks(result)
     order = ("act", "watch", "good")
     found = (check for check in checks if check is not None)
     return tuple(sorted(found, key=lambda check: order.index(check.level)))
@@ -169,67 +143,6 @@ def _edge(result: OptimizationResult) -> Check | None:
         )
     text = "; ".join(edges)
     return Check("watch", "The choice lies at an edge of the search space", f"{_capital(text)}.")
-
-
-def _proxy(result: OptimizationResult, target: str) -> list[Check]:
-    held_out = result.proxies.validations[target]
-    error = format_difference(target, held_out.mean_absolute_error)
-    found = f"Mean absolute error {error}, Spearman {format_correlation(held_out.spearman)}"
-    where = f"on {held_out.n_rows} held-out measurements in {held_out.n_groups} groups"
-    name = label(target)
-    checks = []
-    if target in ERROR_BARS:
-        allowed, rank = ERROR_BARS[target]
-        good = held_out.mean_absolute_error <= allowed and held_out.spearman >= rank
-        asked = f"asked for: at most {format_difference(target, allowed)} and at least {rank}"
-        title = "is predicted well" if good else "is predicted less well than asked for"
-        checks.append(
-            Check("good" if good else "watch", f"{name} {title}", f"{found} {where} ({asked}).")
-        )
-    promised = float(result.spec.search.confidence)
-    if held_out.coverage < promised - COVERAGE_SLACK:
-        checks.append(
-            Check(
-                "watch",
-                f"{name}: intervals are too narrow",
-                f"They hold {held_out.coverage:.0%} of the held-out measurements, not the promised "
-                f"{promised:.0%}. Leave more room to the limit, or measure more topologies.",
-            )
-        )
-    return checks
-
-
-def _attackers(result: OptimizationResult) -> Check:
-    trained, fidelity = result.table.trained, result.proxies.fidelity
-    n_such = int((trained["fidelity"] == fidelity).sum())
-    rows = f"{n_such:,} of {len(trained):,} trained measurements are of fidelity {fidelity}"
-    if fidelity == FIDELITIES[-1]:
-        return Check(
-            "good",
-            "Predictions are for attackers trained to convergence",
-            f"{rows}; cheaper ones help to predict it.",
-        )
-    return Check(
-        "watch",
-        "Attackers were trained by a short recipe",
-        f"{rows}, and none is of a dearer one. A decoder trained to convergence recovers 0.4 to "
-        "2.4 dB more than a short recipe: leave that much room, or measure the choice at "
-        f"{FIDELITIES[-1]}.",
-    )
-
-
-def _search(result: OptimizationResult) -> Check | None:
-    search = result.search
-    if search is None or not (search.enumerated_hypervolume or 0) > 0:
-        return None
-    text = (
-        f"{search.n_trials:,} trials of {search.sampler} reached {1 - search.gap:.1%} of the "
-        "hypervolume of the enumerated front. The verdict and the front come from enumeration, so "
-        "nothing is missed either way."
-    )
-    good = search.gap <= SEARCH_GAP
-    title = "The search found nearly all there is" if good else "The search alone missed a part"
-    return Check("good" if good else "watch", title, text)
 
 
 def _capital(text: str) -> str:

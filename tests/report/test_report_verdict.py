@@ -151,6 +151,17 @@ def test_short_recipes_alone_are_worth_a_warning():
     assert "Attackers were trained by a short recipe" in titles(result, "watch")
 
 
+def test_secrecy_that_does_not_survive_a_guess_is_worth_a_warning():
+    result = fake_result()
+    worthless = "Do not count on keeping the kept filters secret"
+    assert worthless not in titles(result)  # nothing was measured
+    entry = {"known_psnr_db": 17.0, "wrong_psnr_db": 12.0, "guessed_share": 1.0}
+    result.table.sidecar["anonymity"] = [{**entry, "guessed_psnr_db": 16.9}]
+    assert worthless in titles(result, "watch")
+    result.table.sidecar["anonymity"] = [{**entry, "guessed_psnr_db": 14.0}]
+    assert "Keeping the kept filters secret costs an attacker" in titles(result, "good")
+
+
 def test_a_search_that_misses_much_says_so():
     result = fake_result()
     assert "The search found nearly all there is" in titles(result, "good")

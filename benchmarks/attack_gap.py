@@ -1,0 +1,53 @@
+"""Print how far a cut's amortised networks stay behind networks of a topology's own.
+
+Run ``python benchmarks/attack_gap.py cifar10`` (a shipped study or a study's directory). Compares
+rows of the same topology in the study's table: PSNR in dB of the own decoder less the amortised
+one's, and accuracy of the own cloud network less the amortised one's, both on the scored images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import pandas as pd
+
+from privynet_opt.characterization.table import load_table
+from privynet_opt.proxies.estimates import TOPOLOGY_COLUMNS
+from privynet_opt.proxies.validation import rank_correlation
+from privynet_opt.study_spec import load_study
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", nargs="?", default="cifar10", help="name or directory")
+    table = load_table(load_study(parser.parse_args().study).table_path)
+    for fidelity, own in table.trained.groupby("fidelity"):
+        pairs = own.merge(table.amortised, on=TOPOLOGY_COLUMNS, suffixes=("", "_amortised"))
+        if pairs.empty:
+            sys.exit(f"{table.path}: no topology has both a {fidelity} and an amortised row")
+        pairs["gap_db"] = pairs["psnr_db"] - pairs["psnr_db_amortised"]
+        pairs["gap_accuracy"] = pairs["accuracy"] - pairs["accuracy_amortised"]
+        by_cut = pairs.groupby("cut_layer", sort=False)
+        print(f"{table.path}: {len(pairs)} topologies, fidelity {fidelity}")
+        print(by_cut.apply(_gaps).to_string(float_format="%.3f"))
+        print(pd.DataFrame({"all": _gaps(pairs)}).T.to_string(float_format="%.3f"))
+        for name in ("psnr_db", "accuracy", "ssim"):
+            rank = rank_correlation(pairs[name].to_numpy(), pairs[f"{name}_amortised"].to_numpy())
+            print(f"Spearman of {name}, nothing fitted: {rank:.3f}")
+
+
+def _gaps(pairs: pd.DataFrame) -> pd.Series:
+    return pd.Series(
+        {
+            "rows": len(pairs),
+            "mean_gap_db": pairs["gap_db"].mean(),
+            "largest_gap_db": pairs["gap_db"].max(),
+            "mean_gap_accuracy": pairs["gap_accuracy"].mean(),
+            "largest_gap_accuracy": pairs["gap_accuracy"].max(),
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""Health checks of what every verdict rests on: proxies, attackers, secrecy, search."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from privynet_opt.characterization.schema import FIDELITIES
+from privynet_opt.metrics import PREDICTED
+from privynet_opt.report.check import Check
+from privynet_opt.report.words import format_correlation, format_difference, label
+
+if TYPE_CHECKING:
+    from privynet_opt.api import OptimizationResult
+
+ERROR_BARS = {"accuracy": (0.03, 0.95), "psnr_db": (0.5, 0.97)}
+"""Held-out mean absolute error allowed, and Spearman correlation asked for."""
+
+COVERAGE_SLACK = 0.05
+"""How far held-out coverage may fall short of the promised level: about two standard errors at 80
+to 150 rows."""
+
+SEARCH_GAP = 0.05
+"""Share of the enumerated hypervolume that the bare search may miss before it is worth saying."""
+
+
+SECRECY_DB = 0.5
+"""What keeping the kept filters secret must cost an attacker who guesses them to be worth saying
+that it protects."""
+
+
+def trust_checks(result: OptimizationResult) -> list[Check | None]:
+    """Return the checks that do not depend on which topology was chosen.
+
+    Args:
+        result: What `optimize` returned.
+    """
+    checks: list[Check | None] = []
+    for target in PREDICTED:
+        if target in result.proxies.validations:
+            checks += _proxy(result, target)
+    return [*checks, _attackers(result), _secrecy(result), _search(result)]
+
+
+def _proxy(result: OptimizationResult, target: str) -> list[Check]:
+    held_out = result.proxies.validations[target]
+    error = format_difference(target, held_out.mean_absolute_error)
+    found = f"Mean absolute error {error}, Spearman {format_correlation(held_out.spearman)}"
+    where = f"on {held_out.n_rows} held-out measurements in {held_out.n_groups} groups"
+    name = label(target)
+    checks = []
+    if target in ERROR_BARS:
+        allowed, rank = ERROR_BARS[target]
+        good = held_out.mean_absolute_error <= allowed and held_out.spearman >= rank
+        asked = f"asked for: at most {format_difference(target, allowed)} and at least {rank}"
+        title = "is predicted well" if good else "is predicted less well than asked for"
+        checks.append(
+            Check("good" if good else "watch", f"{name} {title}", f"{found} {where} ({asked}).")
+        )
+    promised = float(result.spec.search.confidence)
+    if held_out.coverage < promised - COVERAGE_SLACK:
+        checks.append(
+            Check(
+                "watch",
+                f"{name}: intervals are too narrow",
+                f"They hold {held_out.coverage:.0%} of the held-out measurements, not the promised "
+                f"{promised:.0%}. Leave more room to the limit, or measure more topologies.",
+            )
+        )
+    return checks
+
+
+def _attackers(result: OptimizationResult) -> Check:
+    trained, fidelity = result.table.trained, result.proxies.fidelity
+    n_such = int((trained["fidelity"] == fidelity).sum())
+    rows = f"{n_such:,} of {len(trained):,} trained measurements are of fidelity {fidelity}"
+    if fidelity == FIDELITIES[-1]:
+        return Check(
+            "good",
+            "Predictions are for attackers trained to convergence",
+            f"{rows}; cheaper ones help to predict it.",
+        )
+    return Check(
+        "watch",
+        "Attackers were trained by a short recipe",
+        f"{rows}, and none is of a dearer one. A decoder trained to convergence recovers 0.4 to "
+        "2.4 dB more than a short recipe: leave that much room, or measure the choice at "
+        f"{FIDELITIES[-1]}.",
+    )
+
+
+def _search(result: OptimizationResult) -> Check | None:
+    search = result.search
+    if search is None or not (search.enumerated_hypervolume or 0) > 0:
+        return None
+    text = (
+        f"{search.n_trials:,} trials of {search.sampler} reached {1 - search.gap:.1%} of the "
+        "hypervolume of the enumerated front. The verdict and the front come from enumeration, so "
+        "nothing is missed either way."
+    )
+    good = search.gap <= SEARCH_GAP
+    title = "The search found nearly all there is" if good else "The search alone missed a part"
+    return Check("good" if good else "watch", title, text)
+
+
+def _secrecy(result: OptimizationResult) -> Check | None:
+    entries = result.table.sidecar.get("anonymity")
+    if not entries:
+        return None
+    n = len(entries)
+    wrong, guessed = (
+        sum(e["known_psnr_db"] - e[f"{who}_psnr_db"] for e in entries) / n
+        for who in ("wrong", "guessed")
+    )
+    right = sum(e["guessed_share"] for e in entries) / n
+    text = (
+        f"An attacker who assumes wrong filters recovers {format_difference('psnr_db', wrong)} "
+        f"less than one who knows them, on average over {n} random choices; one who guesses them "
+        f"from the statistics of the features gets {right:.0%} right and loses "
+        f"{format_difference('psnr_db', max(guessed, 0.0))}."
+    )
+    if guessed < SECRECY_DB:
+        return Check("watch", "Do not count on keeping the kept filters secret", text)
+    return Check("good", "Keeping the kept filters secret costs an attacker", text)
