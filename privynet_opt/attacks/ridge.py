@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from privynet_opt.errors import TopologyError
+
 NEIGHBOURHOOD = 3
 """Side of the window of cells that predicts one cell's pixels."""
 
@@ -137,8 +139,18 @@ class RidgeAttacker:
 
         Returns:
             int64, shape ``(9 k + 1,)``.
+
+        Raises:
+            TopologyError: If an index is not one of the cut's channels.
         """
         device = self.gram.device
+        channels = (len(self.gram) - 1) // CELLS
+        outside = [index for index in kept if not 0 <= index < channels]
+        if outside:
+            raise TopologyError(
+                f"`kept` must be indices from 0 to {channels - 1}, but got {outside[0]}. "
+                f"The cut has {channels} channels: choose among those."
+            )
         first = torch.as_tensor(kept, device=device)[:, None] * CELLS
         cells = (first + torch.arange(CELLS, device=device)).flatten()
         return torch.cat([cells, torch.tensor([len(self.gram) - 1], device=device)])

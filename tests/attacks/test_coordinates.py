@@ -7,6 +7,7 @@ import torch
 
 from privynet_opt.attacks.coordinates import CutCoordinates
 from privynet_opt.attacks.ridge import RidgeAttacker
+from privynet_opt.errors import TopologyError
 
 CHANNELS, N, SIZE = 6, 400, 8
 
@@ -43,6 +44,12 @@ def test_the_whole_cut_without_ridge_gives_the_principal_components(features, co
 def test_the_whole_cut_explains_all_of_its_own_components(coordinates):
     explained = coordinates.solve(range(CHANNELS), penalty=1e-7).explained
     torch.testing.assert_close(explained[12:], torch.ones(CHANNELS), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("outside", [-1, CHANNELS])
+def test_a_channel_the_cut_does_not_have_is_named(coordinates, outside):
+    with pytest.raises(TopologyError, match=f"from 0 to 5, but got {outside}"):
+        coordinates.solve([0, outside])
 
 
 def test_a_superset_never_explains_less(coordinates):
