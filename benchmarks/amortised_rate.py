@@ -79,7 +79,7 @@ def main() -> None:
     step = max(1, len(topologies) // asked.scored)
     scored = [measure_amortised(bank, networks, t)["seconds"] for t in topologies[::step]]
     some = topologies[:: max(1, len(topologies) // asked.trained)][: asked.trained]
-    trained = [measure_trained(bank, t, "standard", 1, attacker, cloud)["seconds"] for t in some]
+    trained = [measure_trained(bank, t, "standard", 1)["seconds"] for t in some]
     rates = {
         "amortised": 3600 * len(scored) / sum(scored),
         "standard": 3600 * len(trained) / sum(trained),

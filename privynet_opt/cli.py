@@ -133,6 +133,7 @@ def characterize(asked: argparse.Namespace) -> int:
         fidelities=tuple(dict.fromkeys(asked.fidelity or ("screen", "standard"))),
         workers=asked.workers,
         n_trained=asked.topologies,
+        start=asked.start,
         notes={"data": asked.data_note, "weights": asked.weights_note},
     )
     print(f"Measured: {table}")

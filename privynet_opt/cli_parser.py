@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 from privynet_opt import __version__
-from privynet_opt.characterization.schema import FIDELITIES
+from privynet_opt.characterization.schema import FIDELITIES, STARTS
 from privynet_opt.study_sections import SAMPLERS
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
@@ -132,6 +132,13 @@ def _add_characterize(commands: argparse._SubParsersAction[Parser], function: Co
         action="append",
         choices=FIDELITIES,
         help="what to measure; repeat for more (screen and standard)",
+    )
+    add(
+        "--start",
+        choices=STARTS,
+        default=STARTS[0],
+        help="where the networks of standard and full start: from scratch, or from the cut's "
+        "amortised networks, which takes fewer epochs (scratch)",
     )
     add("--workers", type=_positive, default=1, metavar="N", help="processes (1)")
     add("--topologies", type=_positive, metavar="N", help="how many are trained (the study's)")

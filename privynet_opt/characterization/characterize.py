@@ -19,8 +19,8 @@ from tqdm import tqdm
 from privynet_opt.characterization.design import kept_grid, screen_topologies, trained_topologies
 from privynet_opt.characterization.job import Job, run_job
 from privynet_opt.characterization.provenance import identity, sidecar
-from privynet_opt.characterization.recipes import TRAINED
 from privynet_opt.characterization.results import MeasurementFolder, write_table
+from privynet_opt.characterization.schema import TRAINED_FIDELITIES
 from privynet_opt.datasets.image_set import Splits, split
 from privynet_opt.datasets.load import load_images
 from privynet_opt.errors import PrivyNetOptError
@@ -49,6 +49,7 @@ def characterize(
     workers: int = 1,
     n_trained: int | None = None,
     notes: dict[str, str] | None = None,
+    start: str = "scratch",
 ) -> Path:
     """Measure a study's topologies and write its characterization table.
 
@@ -67,6 +68,8 @@ def characterize(
         workers: Processes; each measures another cut.
         n_trained: Topologies that are trained; None takes the study's number.
         notes: Where the ``"data"`` and the ``"weights"`` come from, for the provenance.
+        start: Where the networks of trained fidelities start: ``"scratch"``, or ``"amortised"``
+            for the cut's amortised networks, which are trained first where they are missing.
 
     Returns:
         Path of the table.
@@ -81,7 +84,7 @@ def characterize(
     )
     splits = load_splits(spec, data)
     folder = MeasurementFolder(output)
-    folder.claim(identity(backbone, splits, spec.data.image_size))
+    folder.claim(identity(backbone, splits, spec.data.image_size, start))
     wanted = plan(spec, cuts, fidelities, n_trained)
     threads = max(1, (os.cpu_count() or 1) // workers)
     jobs = [
@@ -94,6 +97,7 @@ def characterize(
             output,
             device,
             threads,
+            start,
         )
         for cut in [*cuts[::3], *cuts[1::3], *cuts[2::3]]  # an early look covers all depths
     ]
@@ -106,6 +110,7 @@ def characterize(
         {"name": spec.data.name, "image_size": spec.data.image_size},
         notes or {},
         torch.device(device),
+        start,
     )
     table = output / "characterization.csv"
     try:
@@ -149,7 +154,9 @@ def plan(
         pairs = [(t, "screen") for t in dict.fromkeys([*screened, *mine])]
         if "amortised" in fidelities:
             pairs += [(t, "amortised") for t, _ in pairs]
-        pairs += [(t, fidelity) for fidelity in fidelities if fidelity in TRAINED for t in mine]
+        pairs += [
+            (t, fidelity) for fidelity in fidelities if fidelity in TRAINED_FIDELITIES for t in mine
+        ]
         wanted[cut] = tuple(pairs)
     return wanted
 

@@ -25,10 +25,10 @@ from privynet_opt.characterization.measure import (
 )
 from privynet_opt.characterization.recipes import (
     AMORTISED,
-    TRAINED,
     describe,
 )
 from privynet_opt.characterization.results import MeasurementFolder
+from privynet_opt.characterization.schema import TRAINED_FIDELITIES
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import Cut
@@ -51,6 +51,7 @@ class Job:
         output: The run's output folder.
         device: Where to measure.
         threads: CPU threads of this job.
+        start: Where trained fidelities start: ``"scratch"`` or ``"amortised"``.
     """
 
     network: str
@@ -61,6 +62,7 @@ class Job:
     output: Path
     device: str
     threads: int
+    start: str = "scratch"
 
     def missing(self) -> list[tuple[LocalTopology, str]]:
         """Return what has no finished measurement yet."""
@@ -103,16 +105,16 @@ def run_job(job: Job) -> None:
     for topology in _at("screen", missing):
         folder.add(measure_screen(bank, topology))
     unscored = _at("amortised", missing)
-    if unscored:
+    trained = [(t, fidelity) for fidelity in TRAINED_FIDELITIES for t in _at(fidelity, missing)]
+    networks = None
+    if unscored or (trained and job.start == "amortised"):
         networks = amortised_networks(bank, job.output / "amortised")
         folder.add_anonymity(job.cut.name, measure_anonymity(bank, networks))
         for topology in unscored:
             folder.add(measure_amortised(bank, networks, topology))
-    trained = [(t, fidelity) for fidelity in TRAINED for t in _at(fidelity, missing)]
-    if trained:
-        attacker, cloud = bank.features["attacker"], bank.features["cloud"]
-        for topology, fidelity in trained:
-            folder.add(measure_trained(bank, topology, fidelity, TRAINING_SEED, attacker, cloud))
+    start = networks if job.start == "amortised" else None
+    for topology, fidelity in trained:
+        folder.add(measure_trained(bank, topology, fidelity, TRAINING_SEED, start))
 
 
 def amortised_networks(bank: CutBank, folder: Path) -> AmortisedNetworks:

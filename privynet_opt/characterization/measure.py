@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,10 +11,11 @@ from torch import Tensor
 
 from privynet_opt.attacks.amortised import AmortisedNetworks
 from privynet_opt.attacks.decoder import reconstruct, train_decoder
+from privynet_opt.attacks.fine_tuning import fine_tune
 from privynet_opt.attacks.metrics import psnr_db, ssim
 from privynet_opt.attacks.ridge import LinearDecoder
 from privynet_opt.characterization.bank import CutBank
-from privynet_opt.characterization.recipes import TRAINED
+from privynet_opt.characterization.recipes import TRAINED, TrainedFidelity
 from privynet_opt.networks.cloud import classify, train_cloud_network
 from privynet_opt.selection import kept_channels
 from privynet_opt.topology import LocalTopology
@@ -82,57 +84,74 @@ def measure_trained(
     topology: LocalTopology,
     fidelity: str,
     training_seed: int,
-    attacker: Tensor,
-    cloud: Tensor,
+    start: AmortisedNetworks | None = None,
 ) -> Row:
-    """Train a decoder and a cloud network from scratch and score both.
+    """Train a decoder and a cloud network for one topology and score both.
 
     Args:
-        bank: The topology's cut.
+        bank: The topology's cut; its source keeps the features.
         topology: What is measured.
         fidelity: ``"standard"`` or ``"full"``.
         training_seed: Seed of both networks.
-        attacker: Standardised features of the attacker's images, shape ``(n, C, h, w)``.
-        cloud: The same of the cloud's images.
+        start: Trained networks of the cut to start from; None starts from scratch.
 
     Returns:
         A row; the privacy loss is that of the stronger of the two attackers.
     """
     started = time.perf_counter()
-    recipe = TRAINED[fidelity]
     kept = list(kept_channels(topology, bank.statistics))
-    device = bank.score_images.device
-    linear = bank.ridge.decoder(kept)
-    splits = bank.source.splits
-    n_attacker = min(recipe.max_images, len(attacker))
-    decoder, decoder_epochs = train_decoder(
-        attacker[:n_attacker, kept],
-        splits.attacker.images[:n_attacker].to(device).float() / 255,
-        linear,
-        recipe.decoder,
-        training_seed,
-    )
-    n_cloud = min(recipe.max_images, len(cloud))
-    network, cloud_epochs = train_cloud_network(
-        cloud[:n_cloud, kept],
-        splits.cloud.labels[:n_cloud].to(device),
-        len(splits.cloud.class_names),
-        recipe.cloud,
-        training_seed,
-    )
-    seen = bank.score_features[:, kept]
-    with torch.no_grad():
-        own = reconstruct(decoder, linear, seen)
-        correct = classify(network, seen) == bank.score_labels
-        leak = _privacy_loss(bank, _linear_reconstruction(bank, linear, kept), "decoder", own)
+    recipe = TRAINED["scratch" if start is None else "amortised"][fidelity]
+    train_own = _from_scratch if start is None else partial(_fine_tuned, start)
+    linear, recovered, correct, epochs = train_own(bank, kept, recipe, training_seed)
     return {
         **_key(topology, fidelity, training_seed),
         "accuracy": float(correct.float().mean()),
-        **leak,
-        "decoder_epochs": decoder_epochs,
-        "cloud_epochs": cloud_epochs,
+        **_privacy_loss(bank, linear, "decoder", recovered),
+        "decoder_epochs": epochs[0],
+        "cloud_epochs": epochs[1],
         "seconds": time.perf_counter() - started,
     }
+
+
+Outcome = tuple[Tensor, Tensor, Tensor, tuple[int, int]]
+"""Linear and trained reconstructions, which scored images are classified correctly, epochs."""
+
+
+def _from_scratch(bank: CutBank, kept: list[int], recipe: TrainedFidelity, seed: int) -> Outcome:
+    attacker, cloud = _training_sets(bank, kept, recipe.max_images)
+    linear = bank.ridge.decoder(kept)
+    decoder, decoder_epochs = train_decoder(*attacker, linear, recipe.decoder, seed)
+    n_classes = len(bank.source.splits.cloud.class_names)
+    network, cloud_epochs = train_cloud_network(*cloud, n_classes, recipe.cloud, seed)
+    seen = bank.score_features[:, kept]
+    with torch.no_grad():
+        recovered = reconstruct(decoder, linear, seen)
+        correct = classify(network, seen) == bank.score_labels
+        return (
+            _linear_reconstruction(bank, linear, kept),
+            recovered,
+            correct,
+            (decoder_epochs, cloud_epochs),
+        )
+
+
+def _fine_tuned(
+    start: AmortisedNetworks, bank: CutBank, kept: list[int], recipe: TrainedFidelity, seed: int
+) -> Outcome:
+    sets = _training_sets(bank, kept, recipe.max_images)
+    own = fine_tune(start, kept, *sets, (recipe.decoder, recipe.cloud), seed)
+    linear, recovered, scores = own.score(kept, bank.score_features[:, kept])
+    return linear, recovered, scores.argmax(1) == bank.score_labels, own.epochs
+
+
+def _training_sets(
+    bank: CutBank, kept: list[int], max_images: int
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Return the attacker's features and images, and the cloud's features and labels."""
+    splits, device = bank.source.splits, bank.score_images.device
+    seen, heard = (bank.features[s][:max_images, kept] for s in ("attacker", "cloud"))
+    images = splits.attacker.images[: len(seen)].to(device).float() / 255
+    return (seen, images), (heard, splits.cloud.labels[: len(heard)].to(device))
 
 
 def _privacy_loss(bank: CutBank, linear: Tensor, name: str, recovered: Tensor) -> Row:

@@ -23,13 +23,16 @@ PACKAGES = ("torch", "torchvision", "numpy", "privynet_opt")
 """Whose versions are recorded."""
 
 
-def identity(backbone: Backbone, splits: Splits, image_size: int) -> dict[str, Any]:
+def identity(
+    backbone: Backbone, splits: Splits, image_size: int, start: str = "scratch"
+) -> dict[str, Any]:
     """Return what decides the value of a measurement.
 
     Args:
         backbone: The network.
         splits: The three image sets.
         image_size: Rows and columns of an image.
+        start: Where trained fidelities start, as for `describe`.
 
     Returns:
         Plain data; two runs may share a folder only if theirs are equal.
@@ -38,7 +41,7 @@ def identity(backbone: Backbone, splits: Splits, image_size: int) -> dict[str, A
         "weights": backbone.weights_sha256,
         "images": {name: getattr(splits, name).sha256() for name in ("cloud", "attacker", "score")},
         "image_size": image_size,
-        "recipes": {name: describe(name) for name in FIDELITIES},
+        "recipes": {name: describe(name, start) for name in FIDELITIES},
     }
 
 
@@ -50,6 +53,7 @@ def sidecar(
     data: dict[str, Any],
     notes: dict[str, str],
     device: torch.device,
+    start: str = "scratch",
 ) -> dict[str, Any]:
     """Return the table's sidecar, less what is known only once the rows are written.
 
@@ -61,11 +65,12 @@ def sidecar(
         data: Name and image size of the data.
         notes: Sentences on where ``"data"`` and ``"weights"`` come from, given by the user.
         device: Where it was measured.
+        start: Where trained fidelities start, as for `describe`.
 
     Returns:
         Plain data.
     """
-    own = identity(backbone, splits, data["image_size"])
+    own = identity(backbone, splits, data["image_size"], start)
     return {
         "network": {
             "name": backbone.name,

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from privynet_opt.attacks import amortised, coordinates, decoder, linear_classifier, ridge
+from privynet_opt.characterization.schema import STARTS
 from privynet_opt.networks import cloud
 from privynet_opt.networks.training import HELD_OUT_SHARE, TrainingRecipe
 
@@ -25,7 +26,7 @@ class TrainedFidelity:
     cloud: TrainingRecipe
 
 
-TRAINED = {
+FROM_SCRATCH = {
     "standard": TrainedFidelity(
         max_images=10_000,
         decoder=TrainingRecipe(max_epochs=8, patience=3),
@@ -38,6 +39,19 @@ TRAINED = {
     ),
 }
 """``standard`` is minutes of CPU, ``full`` trains to convergence on every image there is."""
+
+FROM_AMORTISED = {
+    "standard": TrainedFidelity(
+        max_images=10_000,
+        decoder=TrainingRecipe(max_epochs=4, patience=4),
+        cloud=TrainingRecipe(max_epochs=4, patience=4),
+    ),
+    "full": FROM_SCRATCH["full"],
+}
+"""The same fidelities where training starts from the cut's amortised networks."""
+
+TRAINED = dict(zip(STARTS, (FROM_SCRATCH, FROM_AMORTISED), strict=True))
+"""Recipes by where the networks start, then by fidelity."""
 
 AMORTISED = TrainedFidelity(
     max_images=10_000,
@@ -52,11 +66,12 @@ SCREEN_CELLS = 300_000
 3,000 images of 8×8 cells are enough (measured), coarser grids need more images."""
 
 
-def describe(fidelity: str) -> dict[str, Any]:
+def describe(fidelity: str, start: str = "scratch") -> dict[str, Any]:
     """Return a fidelity's recipe as plain data for the sidecar.
 
     Args:
         fidelity: One of `schema.FIDELITIES`.
+        start: Where trained fidelities start: one of `schema.STARTS`.
 
     Returns:
         Every number that a re-measurement needs.
@@ -79,7 +94,9 @@ def describe(fidelity: str) -> dict[str, Any]:
             "principal_components": coordinates.N_COMPONENTS,
         }
     else:
-        trained = asdict(TRAINED[fidelity])
+        trained = asdict(TRAINED[start][fidelity])
+        if start != "scratch":
+            trained["start"] = start
     return {
         **closed_form,
         **trained,

@@ -13,6 +13,12 @@ SCHEMA_VERSION = 1
 FIDELITIES = ("screen", "amortised", "standard", "full")
 """From the cheapest to the dearest; all but ``screen`` train an attacker."""
 
+TRAINED_FIDELITIES = FIDELITIES[2:]
+"""Those that train networks for each topology."""
+
+STARTS = ("scratch", "amortised")
+"""Where the networks of a trained fidelity start."""
+
 
 @dataclass(frozen=True)
 class Column:

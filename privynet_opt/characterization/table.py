@@ -18,12 +18,9 @@ from typing import Any
 import pandas as pd
 
 from privynet_opt.characterization.row_rules import columns_at_fault, rows_at_fault, typed_rows
-from privynet_opt.characterization.schema import SCHEMA_VERSION
+from privynet_opt.characterization.schema import SCHEMA_VERSION, TRAINED_FIDELITIES
 from privynet_opt.cost import CutProfile
 from privynet_opt.errors import TableError
-
-TRAINED_FIDELITIES = ("standard", "full")
-"""Fidelities whose rows train a decoder and a cloud network of their own, ascending."""
 
 SIDECAR_KEYS = ("schema_version", "table_sha256", "network", "cuts", "data", "fidelities")
 """Entries of the sidecar without which a table cannot be used."""

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from privynet_opt.characterization.schema import KEY
-from privynet_opt.characterization.table import TRAINED_FIDELITIES, CharacterizationTable
+from privynet_opt.characterization.schema import KEY, TRAINED_FIDELITIES
+from privynet_opt.characterization.table import CharacterizationTable
 from privynet_opt.errors import TableError
 from privynet_opt.proxies.base import Floats
 from privynet_opt.proxies.estimates import TARGETS, TOPOLOGY_COLUMNS

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from privynet_opt.characterization.table import TRAINED_FIDELITIES, CharacterizationTable
+from privynet_opt.characterization.schema import TRAINED_FIDELITIES
+from privynet_opt.characterization.table import CharacterizationTable
 from privynet_opt.errors import TableError, TopologyError, did_you_mean
 from privynet_opt.proxies.base import Floats
 from privynet_opt.proxies.estimates import TARGETS, Estimates

@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
+from privynet_opt.characterization import job, recipes
 from privynet_opt.characterization.characterize import characterize
 from privynet_opt.characterization.results import MeasurementFolder
 from privynet_opt.characterization.schema import KEY
@@ -145,6 +147,20 @@ def test_a_killed_run_resumes_to_the_rows_of_an_undisturbed_one(study, measured,
     pd.testing.assert_frame_equal(resumed, undisturbed, rtol=1e-3)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def shorter_amortised_training():
+    """A third of the epochs is enough for 8×8 digits."""
+    decoder, cloud = (
+        replace(recipe, max_epochs=recipe.max_epochs // 3)
+        for recipe in (recipes.AMORTISED.decoder, recipes.AMORTISED.cloud)
+    )
+    short = replace(recipes.AMORTISED, decoder=decoder, cloud=cloud)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipes, "AMORTISED", short)
+        patch.setattr(job, "AMORTISED", short)
+        yield
+
+
 @pytest.fixture(scope="module")
 def amortised(study, tmp_path_factory):
     torch.set_num_threads(1)
@@ -174,6 +190,22 @@ def test_more_topologies_are_scored_without_training_again(study, amortised):
     new = json.loads(row.read_text())
     assert [f.stat().st_mtime_ns for f in networks] == before
     assert new["psnr_db"] == pytest.approx(old["psnr_db"], abs=1e-3)
+
+
+def test_trained_networks_that_start_amortised_are_better_and_never_mixed_with_others(
+    study, amortised, measured, tmp_path
+):
+    shutil.copytree(amortised.parent / "amortised", tmp_path / "amortised")
+    arguments = (study, None, None, tmp_path)
+    path = characterize(*arguments, fidelities=("standard",), n_trained=1, start="amortised")
+    table = load_table(path)
+    row = table.trained.iloc[0]
+    assert row["decoder_epochs"] == row["cloud_epochs"] == 4
+    same = pd.merge(table.trained, load_table(amortised).amortised, on=list(KEY[:4]))
+    assert (same["decoder_psnr_db_x"] > same["decoder_psnr_db_y"] + 0.1).all()
+    assert table.sidecar["fidelities"]["standard"]["start"] == "amortised"
+    with pytest.raises(TableError, match="the same recipes"):
+        characterize(*arguments, fidelities=("standard",), n_trained=1)
 
 
 def test_secrecy_of_the_channels_does_not_survive_a_guess_from_their_statistics(amortised):

@@ -1,0 +1,75 @@
+"""Networks of a topology's own that start from the amortised networks of its cut."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from privynet_opt.attacks.amortised import AmortisedNetworks
+from privynet_opt.attacks.coordinates import SubsetCoordinates
+from privynet_opt.networks.cloud import LABEL_SMOOTHING
+from privynet_opt.networks.training import TrainingRecipe, mixed_precision, train
+
+
+def fine_tune(
+    networks: AmortisedNetworks,
+    kept: Sequence[int],
+    attacker: tuple[Tensor, Tensor],
+    cloud: tuple[Tensor, Tensor],
+    recipes: tuple[TrainingRecipe, TrainingRecipe],
+    seed: int,
+) -> AmortisedNetworks:
+    """Train copies of a cut's networks on one subset of its channels.
+
+    Args:
+        networks: The cut's trained networks; they are left as they are.
+        kept: Channel indices of the cut.
+        attacker: Standardised features of those channels, ``(n, k, grid, grid)``, and images in
+            [0, 1], ``(n, 3, size, size)``.
+        cloud: Features of those channels and labels.
+        recipes: Length and speed of decoder and cloud network.
+        seed: Seed of the order of images.
+
+    Returns:
+        Networks that are good for this subset alone, and the epochs they were trained here.
+    """
+    subset = networks.coordinates.solve(kept)
+    own = replace(
+        networks,
+        decoder=copy.deepcopy(networks.decoder),
+        cloud=copy.deepcopy(networks.cloud),
+        seed=seed,
+    )
+    seen, linear = _coordinates(subset, attacker[0])
+
+    def decoder_loss(network: nn.Module, positions: Tensor) -> Tensor:
+        explained = subset.explained.expand(len(positions), -1)
+        with mixed_precision(seen.device):
+            recovered = network(seen[positions].float(), linear[positions], explained)
+        return functional.mse_loss(recovered, attacker[1][positions].float())
+
+    decoder_epochs = train(own.decoder, decoder_loss, len(seen), recipes[0], seed)
+    heard, _ = _coordinates(subset, cloud[0])
+
+    def cloud_loss(network: nn.Module, positions: Tensor) -> Tensor:
+        explained = subset.explained.expand(len(positions), -1)
+        with mixed_precision(heard.device):
+            scores = network(heard[positions].float(), explained)
+        smoothing = LABEL_SMOOTHING if network.training else 0.0
+        return functional.cross_entropy(
+            scores.float(), cloud[1][positions], label_smoothing=smoothing
+        )
+
+    cloud_epochs = train(own.cloud, cloud_loss, len(heard), recipes[1], seed)
+    return replace(own, epochs=(decoder_epochs, cloud_epochs))
+
+
+@torch.no_grad()
+def _coordinates(subset: SubsetCoordinates, features: Tensor) -> tuple[Tensor, Tensor]:
+    batches = [subset.apply(batch.float()) for batch in torch.split(features, 256)]
+    return torch.cat([seen.half() for seen, _ in batches]), torch.cat([lin for _, lin in batches])
