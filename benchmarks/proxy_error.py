@@ -36,7 +36,6 @@ def baseline_errors(table: CharacterizationTable) -> pd.DataFrame:
     rows = trained_rows(table)
     cheap = {"screen": table.screen, "amortised": table.amortised}
     cheap = {name: part for name, part in cheap.items() if not part.empty}
-    estimated = {name: Estimates(part, table.cuts).values(rows) for name, part in cheap.items()}
     matrices = {
         name: ProxyInputs(replace(table, rows=pd.concat([table.screen, part, rows]))).matrix(
             rows, rows["fidelity"]
@@ -47,10 +46,12 @@ def baseline_errors(table: CharacterizationTable) -> pd.DataFrame:
     lines = []
     for target in TARGETS:
         measured = rows[target].to_numpy()
-        predictions = {
-            f"{name} value as it is": values[:, TARGETS.index(target)]
-            for name, values in estimated.items()
-        }
+        predictions = {}
+        for name, part in cheap.items():
+            known = rows["cut_layer"].isin(part["cut_layer"]).to_numpy()
+            values = Estimates(part, table.cuts).values(rows[known])[:, TARGETS.index(target)]
+            what = f"{name} value as it is ({known.sum()} rows)"
+            lines.append(line(target, what, measured[known], values))
         for name, matrix in matrices.items():
             for what, inputs in {**BASELINES, "all inputs": INPUT_NAMES}.items():
                 columns = matrix[:, [INPUT_NAMES.index(column) for column in inputs]]

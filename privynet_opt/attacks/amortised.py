@@ -108,23 +108,18 @@ class SubsetMixer:
     """Show a network every training image through changing subsets.
 
     Args:
-        subsets: Channel indices of each subset.
-        coordinates: Of the cut.
+        solved: Channel indices and map of each subset.
         features: Standardised features of all channels, ``(n, C, grid, grid)``.
         seed: Seed of which image meets which subset.
     """
 
     def __init__(
         self,
-        subsets: Sequence[Sequence[int]],
-        coordinates: CutCoordinates,
+        solved: Sequence[tuple[Sequence[int], SubsetCoordinates]],
         features: Tensor,
         seed: int,
     ) -> None:
-        self.solved: list[tuple[Tensor, SubsetCoordinates]] = [
-            (torch.as_tensor(kept, device=features.device), coordinates.solve(kept))
-            for kept in subsets
-        ]
+        self.solved = solved
         self.features = features
         self.generator = torch.Generator().manual_seed(seed)
 
@@ -147,7 +142,7 @@ class SubsetMixer:
             else:
                 index = int(chunk[0]) // IMAGES_PER_SUBSET % len(self.solved)
             kept, subset = self.solved[index]
-            seen, linear = subset.apply(self.features[chunk][:, kept].float())
+            seen, linear = subset.apply(self.features[chunk][:, list(kept)].float())
             explained = subset.explained.expand(len(chunk), -1)
             parts.append((seen, linear, explained, subset.linear_error.expand(len(chunk))))
         seen, linear, explained, error = (torch.cat(part) for part in zip(*parts, strict=True))
@@ -203,7 +198,8 @@ def train_amortised(
         The networks, trained.
     """
     seed = networks.seed
-    mixer = SubsetMixer(subsets, networks.coordinates, attacker[0], seed)
+    solved = [(kept, networks.coordinates.solve(kept)) for kept in subsets]
+    mixer = SubsetMixer(solved, attacker[0], seed)
 
     def decoder_loss(network: nn.Module, positions: Tensor) -> Tensor:
         seen, linear, explained, linear_error = mixer.mix(positions, network.training)
@@ -219,7 +215,7 @@ def train_amortised(
     decoder_epochs = train(
         networks.decoder, decoder_loss, len(attacker[0]), recipes[0], seed, place("decoder.pt")
     )
-    mixer = SubsetMixer(subsets, networks.coordinates, cloud[0], seed)
+    mixer = SubsetMixer(solved, cloud[0], seed)
 
     def cloud_loss(network: nn.Module, positions: Tensor) -> Tensor:
         seen, _, explained, _ = mixer.mix(positions, network.training)
