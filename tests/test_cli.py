@@ -308,7 +308,7 @@ def test_characterize_passes_its_arguments_on(
     ]
     arguments += ["--output", str(tmp_path / "out"), "--device", "cuda", "--workers", "2"]
     arguments += ["--fidelity", "screen", "--fidelity", "full", "--topologies", "7"]
-    arguments += ["--data-note", "my camera"]
+    arguments += ["--start", "amortised", "--data-note", "my camera"]
     assert main(arguments) == 0
     spec, settings = calls[0]
     assert spec.name == "toy"
@@ -320,6 +320,7 @@ def test_characterize_passes_its_arguments_on(
         "fidelities": ("screen", "full"),
         "workers": 2,
         "n_trained": 7,
+        "start": "amortised",
         "notes": {"data": "my camera", "weights": ""},
     }
     printed = capsys.readouterr().out
