@@ -115,7 +115,7 @@ def _secrecy(result: OptimizationResult) -> Check | None:
     text = (
         f"An attacker who assumes wrong filters recovers {format_difference('psnr_db', wrong)} "
         f"less than one who knows them, on average over {n} random choices; one who guesses them "
-        f"from the statistics of the features gets {right:.0%} right and loses "
+        f"from the statistics of the features gets {right:.0%} of them right and loses "
         f"{format_difference('psnr_db', max(guessed, 0.0))}."
     )
     if guessed < SECRECY_DB:
