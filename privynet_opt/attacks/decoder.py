@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from privynet_opt.attacks.ridge import LinearDecoder
 from privynet_opt.networks.layers import ResidualBlock, condition_layer
+from privynet_opt.networks.mirroring import MirroredPairs
 from privynet_opt.networks.training import TrainingRecipe, mixed_precision, train
 
 WIDTH = 64
@@ -34,12 +35,16 @@ class Decoder(nn.Module):
         image_size: Rows and columns of the image; a multiple of `grid`.
         n_conditions: Numbers that describe the topology to a decoder that serves several; 0 for
             a decoder of its own.
+
+    Attributes:
+        trunk_grid: Rows and columns that the residual blocks work on.
     """
 
     def __init__(self, channels: int, grid: int, image_size: int, n_conditions: int = 0) -> None:
         super().__init__()
         stride = image_size // grid
         trunk_stride = min(max(stride, FINEST_STRIDE), COARSEST_STRIDE)
+        self.trunk_grid = image_size // trunk_stride
         enter: list[nn.Module] = []
         if stride < trunk_stride:
             gather = trunk_stride // stride
@@ -84,7 +89,12 @@ class Decoder(nn.Module):
 
 
 def train_decoder(
-    features: Tensor, images: Tensor, ridge: LinearDecoder, recipe: TrainingRecipe, seed: int
+    features: Tensor,
+    images: Tensor,
+    ridge: LinearDecoder,
+    recipe: TrainingRecipe,
+    seed: int,
+    mirrored: Tensor | None = None,
 ) -> tuple[Decoder, int]:
     """Train a decoder from scratch.
 
@@ -94,6 +104,7 @@ def train_decoder(
         ridge: The closed-form attacker of the same channels.
         recipe: Length and speed.
         seed: Seed of initial weights and order.
+        mirrored: Features of the mirrored images, to train on those as well.
 
     Returns:
         The decoder at its best epoch, and the epochs trained.
@@ -102,15 +113,24 @@ def train_decoder(
     decoder = Decoder(features.shape[1], features.shape[-1], images.shape[-1]).to(features.device)
     decoder = decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    with torch.no_grad():
-        linear = torch.cat([ridge.reconstruct(f.float()) for f in torch.split(features, 256)])
+    plain = (features, _linear(ridge, features), images)
+    flipped = None
+    if mirrored is not None:
+        flipped = (mirrored, _linear(ridge, mirrored), images.flip(-1))
+    pairs = MirroredPairs.of(plain, flipped, seed)
 
     def loss(network: nn.Module, positions: Tensor) -> Tensor:
+        seen, linear, truth = pairs.pick(positions, network.training)
         with mixed_precision(features.device):
-            recovered = network(features[positions].float(), linear[positions])
-        return functional.mse_loss(recovered, images[positions].float())
+            recovered = network(seen, linear)
+        return functional.mse_loss(recovered, truth)
 
     return decoder, train(decoder, loss, len(features), recipe, seed)
+
+
+@torch.no_grad()
+def _linear(ridge: LinearDecoder, features: Tensor) -> Tensor:
+    return torch.cat([ridge.reconstruct(batch.float()) for batch in torch.split(features, 256)])
 
 
 @torch.no_grad()

@@ -16,6 +16,41 @@ from privynet_opt.networks.cloud import LABEL_SMOOTHING
 from privynet_opt.networks.training import TrainingRecipe, mixed_precision, train
 
 
+def adapt_decoder(
+    networks: AmortisedNetworks,
+    kept: Sequence[int],
+    attacker: tuple[Tensor, Tensor],
+    recipe: TrainingRecipe,
+    seed: int,
+) -> AmortisedNetworks:
+    """Tune a copy of a cut's decoder to one subset of its channels.
+
+    Args:
+        networks: The cut's trained networks; they are left as they are.
+        kept: Channel indices of the cut.
+        attacker: Standardised features of those channels, ``(n, k, grid, grid)``, and images in
+            [0, 1], ``(n, 3, size, size)``.
+        recipe: Length and speed.
+        seed: Seed of the order of images.
+
+    Returns:
+        The networks with a decoder that is good for this subset alone, and the epochs it was
+        trained here.
+    """
+    subset = networks.coordinates.solve(kept)
+    decoder = copy.deepcopy(networks.decoder)
+    seen, linear = _coordinates(subset, attacker[0])
+
+    def loss(network: nn.Module, positions: Tensor) -> Tensor:
+        explained = subset.explained.expand(len(positions), -1)
+        with mixed_precision(seen.device):
+            recovered = network(seen[positions].float(), linear[positions], explained)
+        return functional.mse_loss(recovered, attacker[1][positions].float())
+
+    epochs = train(decoder, loss, len(seen), recipe, seed, is_trained=True)
+    return replace(networks, decoder=decoder, seed=seed, epochs=(epochs, networks.epochs[1]))
+
+
 def fine_tune(
     networks: AmortisedNetworks,
     kept: Sequence[int],
@@ -29,8 +64,7 @@ def fine_tune(
     Args:
         networks: The cut's trained networks; they are left as they are.
         kept: Channel indices of the cut.
-        attacker: Standardised features of those channels, ``(n, k, grid, grid)``, and images in
-            [0, 1], ``(n, 3, size, size)``.
+        attacker: Features and images, as for `adapt_decoder`.
         cloud: Features of those channels and labels.
         recipes: Length and speed of decoder and cloud network.
         seed: Seed of the order of images.
@@ -38,25 +72,12 @@ def fine_tune(
     Returns:
         Networks that are good for this subset alone, and the epochs they were trained here.
     """
+    adapted = adapt_decoder(networks, kept, attacker, recipes[0], seed)
     subset = networks.coordinates.solve(kept)
-    own = replace(
-        networks,
-        decoder=copy.deepcopy(networks.decoder),
-        cloud=copy.deepcopy(networks.cloud),
-        seed=seed,
-    )
-    seen, linear = _coordinates(subset, attacker[0])
-
-    def decoder_loss(network: nn.Module, positions: Tensor) -> Tensor:
-        explained = subset.explained.expand(len(positions), -1)
-        with mixed_precision(seen.device):
-            recovered = network(seen[positions].float(), linear[positions], explained)
-        return functional.mse_loss(recovered, attacker[1][positions].float())
-
-    decoder_epochs = train(own.decoder, decoder_loss, len(seen), recipes[0], seed)
+    network = copy.deepcopy(networks.cloud)
     heard, _ = _coordinates(subset, cloud[0])
 
-    def cloud_loss(network: nn.Module, positions: Tensor) -> Tensor:
+    def loss(network: nn.Module, positions: Tensor) -> Tensor:
         explained = subset.explained.expand(len(positions), -1)
         with mixed_precision(heard.device):
             scores = network(heard[positions].float(), explained)
@@ -65,8 +86,8 @@ def fine_tune(
             scores.float(), cloud[1][positions], label_smoothing=smoothing
         )
 
-    cloud_epochs = train(own.cloud, cloud_loss, len(heard), recipes[1], seed)
-    return replace(own, epochs=(decoder_epochs, cloud_epochs))
+    epochs = train(network, loss, len(heard), recipes[1], seed, is_trained=True)
+    return replace(adapted, cloud=network, epochs=(adapted.epochs[0], epochs))
 
 
 @torch.no_grad()

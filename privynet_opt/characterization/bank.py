@@ -5,7 +5,7 @@ The features of a cut are computed once, for every channel; a topology is a choi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -67,6 +67,21 @@ class CutBank:
     score_labels: Tensor
     score_pooled: Tensor
 
+    @torch.no_grad()
+    def mirrored(self, split: str, kept: Sequence[int]) -> Tensor:
+        """Compute the features of a split's images mirrored left to right.
+
+        Args:
+            split: ``"cloud"`` or ``"attacker"``.
+            kept: Channel indices of the cut.
+
+        Returns:
+            Standardised float16 features of those channels, ``(n, k, h, w)``.
+        """
+        batches = self.source.batches_of_mirrored(split)
+        seen = (_standardise(batch, self.mean, self.std)[:, list(kept)] for batch in batches)
+        return torch.cat([batch.half() for batch in seen])
+
 
 class FeatureSource:
     """Compute the features of a cut, each image once if there is room to keep them.
@@ -108,6 +123,18 @@ class FeatureSource:
         if split not in self.kept:
             self.kept[split] = self._compute_all(images)
         yield from (f.float() for f in torch.split(self.kept[split][:n_images], BATCH))
+
+    def batches_of_mirrored(self, split: str) -> Iterator[Tensor]:
+        """Yield the features of a split's images mirrored left to right; they are not kept.
+
+        Args:
+            split: Name of the split.
+
+        Yields:
+            float32, shape ``(at most BATCH, C, h, w)``.
+        """
+        for images in torch.split(self._images(split), BATCH):
+            yield self._compute(images.flip(-1))
 
     def _compute_all(self, images: Tensor) -> Tensor:
         shape = (len(images), self.cut.channels, self.cut.height, self.cut.width)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import Any
 
 import torch
@@ -11,11 +10,11 @@ from torch import Tensor
 
 from privynet_opt.attacks.amortised import AmortisedNetworks
 from privynet_opt.attacks.decoder import reconstruct, train_decoder
-from privynet_opt.attacks.fine_tuning import fine_tune
+from privynet_opt.attacks.fine_tuning import adapt_decoder, fine_tune
 from privynet_opt.attacks.metrics import psnr_db, ssim
 from privynet_opt.attacks.ridge import LinearDecoder
 from privynet_opt.characterization.bank import CutBank
-from privynet_opt.characterization.recipes import TRAINED, TrainedFidelity
+from privynet_opt.characterization.recipes import ADAPTATION, MIRRORING, TRAINED, TrainedFidelity
 from privynet_opt.networks.cloud import classify, train_cloud_network
 from privynet_opt.selection import kept_channels
 from privynet_opt.topology import LocalTopology
@@ -54,7 +53,6 @@ def measure_screen(bank: CutBank, topology: LocalTopology) -> Row:
     }
 
 
-@torch.no_grad()
 def measure_amortised(bank: CutBank, networks: AmortisedNetworks, topology: LocalTopology) -> Row:
     """Attack and classify with the networks that serve every subset of the cut.
 
@@ -68,12 +66,18 @@ def measure_amortised(bank: CutBank, networks: AmortisedNetworks, topology: Loca
     """
     started = time.perf_counter()
     kept = list(kept_channels(topology, bank.statistics))
+    decoder_epochs = networks.epochs[0]
+    if bank.cut.height > ADAPTATION.finest_untouched_grid:
+        n_images, recipe = ADAPTATION.at(networks.decoder.trunk_grid)
+        attacker, _ = _training_sets(bank, kept, n_images)
+        networks = adapt_decoder(networks, kept, attacker, recipe, networks.seed)
+        decoder_epochs += networks.epochs[0]
     linear, recovered, scores = networks.score(kept, bank.score_features[:, kept])
     return {
         **_key(topology, "amortised", networks.seed),
         "accuracy": float((scores.argmax(1) == bank.score_labels).float().mean()),
         **_privacy_loss(bank, linear, "amortised", recovered),
-        "decoder_epochs": networks.epochs[0],
+        "decoder_epochs": decoder_epochs,
         "cloud_epochs": networks.epochs[1],
         "seconds": time.perf_counter() - started,
     }
@@ -101,8 +105,11 @@ def measure_trained(
     started = time.perf_counter()
     kept = list(kept_channels(topology, bank.statistics))
     recipe = TRAINED["scratch" if start is None else "amortised"][fidelity]
-    train_own = _from_scratch if start is None else partial(_fine_tuned, start)
-    linear, recovered, correct, epochs = train_own(bank, kept, recipe, training_seed)
+    if start is None:
+        outcome = _from_scratch(bank, kept, recipe, training_seed, fidelity in MIRRORING)
+    else:
+        outcome = _fine_tuned(start, bank, kept, recipe, training_seed)
+    linear, recovered, correct, epochs = outcome
     return {
         **_key(topology, fidelity, training_seed),
         "accuracy": float(correct.float().mean()),
@@ -117,12 +124,17 @@ Outcome = tuple[Tensor, Tensor, Tensor, tuple[int, int]]
 """Linear and trained reconstructions, which scored images are classified correctly, epochs."""
 
 
-def _from_scratch(bank: CutBank, kept: list[int], recipe: TrainedFidelity, seed: int) -> Outcome:
+def _from_scratch(
+    bank: CutBank, kept: list[int], recipe: TrainedFidelity, seed: int, mirrors: bool
+) -> Outcome:
     attacker, cloud = _training_sets(bank, kept, recipe.max_images)
+    mirrored: tuple[Tensor | None, Tensor | None] = (None, None)
+    if mirrors:
+        mirrored = (bank.mirrored("attacker", kept), bank.mirrored("cloud", kept))
     linear = bank.ridge.decoder(kept)
-    decoder, decoder_epochs = train_decoder(*attacker, linear, recipe.decoder, seed)
+    decoder, decoder_epochs = train_decoder(*attacker, linear, recipe.decoder, seed, mirrored[0])
     n_classes = len(bank.source.splits.cloud.class_names)
-    network, cloud_epochs = train_cloud_network(*cloud, n_classes, recipe.cloud, seed)
+    network, cloud_epochs = train_cloud_network(*cloud, n_classes, recipe.cloud, seed, mirrored[1])
     seen = bank.score_features[:, kept]
     with torch.no_grad():
         recovered = reconstruct(decoder, linear, seen)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from privynet_opt.networks.layers import ResidualBlock, condition_layer
+from privynet_opt.networks.mirroring import MirroredPairs
 from privynet_opt.networks.training import TrainingRecipe, mixed_precision, train
 
 WIDTH = 64
@@ -69,7 +70,12 @@ class CloudNetwork(nn.Module):
 
 
 def train_cloud_network(
-    features: Tensor, labels: Tensor, n_classes: int, recipe: TrainingRecipe, seed: int
+    features: Tensor,
+    labels: Tensor,
+    n_classes: int,
+    recipe: TrainingRecipe,
+    seed: int,
+    mirrored: Tensor | None = None,
 ) -> tuple[CloudNetwork, int]:
     """Train a cloud network from scratch.
 
@@ -79,6 +85,7 @@ def train_cloud_network(
         n_classes: Number of classes.
         recipe: Length and speed.
         seed: Seed of initial weights and order.
+        mirrored: Features of the mirrored images, to train on those as well.
 
     Returns:
         The network at its best epoch, and the epochs trained.
@@ -87,9 +94,12 @@ def train_cloud_network(
     cloud = CloudNetwork(features.shape[1], features.shape[-1], n_classes).to(features.device)
     cloud = cloud.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    pairs = MirroredPairs.of((features,), None if mirrored is None else (mirrored,), seed)
+
     def loss(network: nn.Module, positions: Tensor) -> Tensor:
+        (seen,) = pairs.pick(positions, network.training)
         with mixed_precision(features.device):
-            scores = network(features[positions].float())
+            scores = network(seen)
         smoothing = LABEL_SMOOTHING if network.training else 0.0
         return functional.cross_entropy(
             scores.float(), labels[positions], label_smoothing=smoothing

@@ -48,6 +48,7 @@ def train(
     recipe: TrainingRecipe,
     seed: int,
     checkpoint: Path | None = None,
+    is_trained: bool = False,
 ) -> int:
     """Train a network in place and leave it at its best epoch, in evaluation mode.
 
@@ -59,6 +60,8 @@ def train(
         seed: Seed of the order of images.
         checkpoint: File that keeps the state after each epoch; a training that finds it goes on
             from there. None keeps nothing.
+        is_trained: Whether the network was trained before: then it stays as it is unless an epoch
+            makes it better on the held-out images.
 
     Returns:
         Epochs trained.
@@ -66,16 +69,22 @@ def train(
     n_fit = n_images - max(1, int(HELD_OUT_SHARE * n_images))
     held_out = torch.arange(n_fit, n_images).split(4 * recipe.batch_size)
     run = _Run(network, recipe, -(-n_fit // recipe.batch_size), seed)
+
+    def held_out_loss() -> float:
+        network.eval()
+        with torch.no_grad():
+            losses = [float(loss(network, p)) * len(p) for p in held_out]
+        return sum(losses) / (n_images - n_fit)
+
+    if is_trained:
+        run.best_loss = held_out_loss()
     if checkpoint is not None and checkpoint.exists():
         run.load(checkpoint)
     while run.epoch < recipe.max_epochs and run.epoch - run.best_epoch < recipe.patience:
         network.train()
         for positions in torch.randperm(n_fit, generator=run.generator).split(recipe.batch_size):
             run.step(loss(network, positions))
-        network.eval()
-        with torch.no_grad():
-            losses = [float(loss(network, p)) * len(p) for p in held_out]
-        run.end_epoch(sum(losses) / (n_images - n_fit))
+        run.end_epoch(held_out_loss())
         if checkpoint is not None:
             run.save(checkpoint)
     network.load_state_dict(run.best_state)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from privynet_opt.networks.mirroring import MirroredPairs
 from privynet_opt.networks.training import TrainingRecipe, train
 
 INPUTS = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
@@ -77,3 +78,25 @@ def test_a_killed_training_ends_with_the_weights_of_an_undisturbed_one(tmp_path,
     resumed = linear()
     train(resumed, squared_error, 200, RECIPE, 3, checkpoint)
     torch.testing.assert_close(resumed.weight, undisturbed.weight, rtol=0, atol=0)
+
+
+def test_a_trained_network_stays_as_it_is_where_training_does_not_help():
+    network = linear()
+    train(network, squared_error, 200, RECIPE, seed=0)
+    before = [p.clone() for p in network.parameters()]
+    wild = TrainingRecipe(max_epochs=1, patience=1, batch_size=100, peak_learning_rate=10.0)
+    train(network, squared_error, 200, wild, seed=0, is_trained=True)
+    assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
+    train(network, squared_error, 200, wild, seed=0)
+    assert not all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
+
+
+def test_mirrored_images_are_shown_half_the_time_and_all_quantities_turn_together():
+    plain = torch.zeros(1000, 2, dtype=torch.float16)
+    pairs = MirroredPairs.of((plain, plain), (plain + 1, plain + 1), seed=0)
+    features, images = pairs.pick(torch.arange(1000), is_training=True)
+    assert features.dtype == torch.float32
+    assert float(features.mean()) == pytest.approx(0.5, abs=0.05)
+    assert torch.equal(features, images)
+    held_out, _ = pairs.pick(torch.arange(10), is_training=False)
+    assert float(held_out.sum()) == 0
