@@ -121,7 +121,7 @@ def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> 
     asked = spec.search
     table = load_table(spec.table_path)
     channels = {name: cut.channels for name, cut in table.cuts.items()}
-    space = SearchSpace.of_study(spec.search_space, channels)
+    space = SearchSpace.of_study(spec.search_space, channels, table.searched)
     kept = open_storage(storage)
     proxies = fit_proxies(table, asked.confidence, cache=proxy_cache(table.path))
     known = build_candidates(space.enumerate(), table, proxies)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -27,24 +27,33 @@ class SearchSpace:
     """Cuts × counts of kept filters × selection strategies.
 
     Where a cut keeps all of its filters, every strategy is the same local network; it is listed
-    once, under the first strategy. Seeded strategies use seed 0.
+    once, under the first strategy. Seeded strategies use seed 0. ``searched`` exists only where a
+    subset was found.
 
     Attributes:
         grids: Counts of kept filters by cut layer, in network order; ascending, the last of each
             keeps all.
         selection_strategies: How kept filters may be chosen.
+        searched: Cut layers and counts of kept filters where ``searched`` exists.
     """
 
     grids: Mapping[str, tuple[int, ...]]
     selection_strategies: tuple[str, ...]
+    searched: frozenset[tuple[str, int]] = frozenset()
 
     @classmethod
-    def of_study(cls, spec: SearchSpaceSpec, channels: Mapping[str, int]) -> SearchSpace:
+    def of_study(
+        cls,
+        spec: SearchSpaceSpec,
+        channels: Mapping[str, int],
+        searched: Collection[tuple[str, int]] = (),
+    ) -> SearchSpace:
         """Return the space a study describes, on the cuts that were characterized.
 
         Args:
             spec: The study's search space.
             channels: Output channels by cut layer.
+            searched: Cut layers and counts of kept filters where a subset was found by searching.
 
         Returns:
             The space; each cut offers the study's counts below its channels, and all of them.
@@ -65,7 +74,7 @@ class SearchSpace:
                 f"{max(spec.kept_filters)} where the widest cut has {most}. Leave it out."
             )
         grids = {cut: tuple(kept_grid(spec.kept_filters, channels[cut])) for cut in spec.cut_layers}
-        return cls(grids, spec.selection_strategies)
+        return cls(grids, spec.selection_strategies, frozenset(searched))
 
     def __len__(self) -> int:
         """Return the number of topologies."""
@@ -78,8 +87,15 @@ class SearchSpace:
             LocalTopology(cut, kept, strategy)
             for cut, grid in self.grids.items()
             for kept in grid
-            for strategy in self.selection_strategies[: 1 if kept == grid[-1] else None]
+            for strategy in self.selection_strategies
+            if self._exists(cut, kept, strategy)
         )
+
+    def _exists(self, cut: str, kept: int, strategy: str) -> bool:
+        """Return whether a combination is a topology that no other combination is, too."""
+        if kept == self.grids[cut][-1]:
+            return strategy == self.selection_strategies[0]
+        return strategy != "searched" or (cut, kept) in self.searched
 
     @cached_property
     def rows(self) -> dict[LocalTopology, int]:
@@ -114,7 +130,7 @@ class SearchSpace:
         strategy = trial.suggest_categorical("selection_strategy", list(self.selection_strategies))
         grid = self.grids[cut]
         kept = grid[min(int(position * len(grid)), len(grid) - 1)]
-        if kept == grid[-1]:
+        if not self._exists(cut, kept, strategy):
             strategy = self.selection_strategies[0]
         return LocalTopology(cut, kept, strategy)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from privynet_opt.constraints import Constraint, parse_constraints
 from privynet_opt.errors import ConstraintError
 from privynet_opt.metrics import parse_objectives
 from privynet_opt.toml_reader import Section
-from privynet_opt.topology import SELECTION_STRATEGIES
+from privynet_opt.topology import CLOSED_FORM_STRATEGIES, SELECTION_STRATEGIES
 
 SAMPLERS = ("nsga2", "nsga3", "tpe", "random", "qmc", "gp")
 """How the Optuna study chooses its trials."""
@@ -89,7 +89,10 @@ class CharacterizationSpec:
         n_attacker: Images that train the attackers; disjoint from the others.
         n_score: Images that score both; disjoint from the others.
         trained_topologies: Topologies whose attacker and cloud network are trained.
+        full_topologies: Those of them that are trained to convergence, at fidelity ``full``.
         repeated_seeds: Seeds of each repeated random choice.
+        searched: Counts of kept filters, by cut layer, at which the best subset is searched and
+            every strategy trained beside it.
     """
 
     n_cloud: int
@@ -97,6 +100,8 @@ class CharacterizationSpec:
     n_score: int
     trained_topologies: int
     repeated_seeds: int
+    full_topologies: int = 16
+    searched: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def read_network(section: Section, directory: Path) -> NetworkSpec:
@@ -135,8 +140,11 @@ def read_search_space(section: Section) -> SearchSpaceSpec:
     kept_filters = section.take_list("kept_filters", int)
     if any(count < 1 for count in kept_filters):
         section.fault("kept_filters", "be at least 1 each", str(list(kept_filters)))
-    strategies = section.take_list("selection_strategies", str, SELECTION_STRATEGIES)
+    strategies = section.take_list("selection_strategies", str, CLOSED_FORM_STRATEGIES)
     section.check_known("selection_strategies", strategies, SELECTION_STRATEGIES)
+    if set(strategies) == {"searched"}:
+        section.fault("selection_strategies", "name one that needs no search", "'searched' alone")
+    strategies = tuple(sorted(strategies, key="searched".__eq__))
     section.check_no_others()
     return SearchSpaceSpec(cut_layers, tuple(sorted(kept_filters)), strategies)
 
@@ -172,20 +180,35 @@ def read_search(section: Section) -> SearchSpec:
     return search
 
 
-def read_characterization(section: Section) -> CharacterizationSpec:
+def read_characterization(section: Section, space: SearchSpaceSpec) -> CharacterizationSpec:
     """Read ``[characterization]``, every key of which has a default.
 
     Args:
         section: The table; its faults are noted there.
+        space: Searched subsets must be of its cuts and counts.
     """
     images = section.section("images", required=False)
+    searched = section.section("searched", required=False)
     characterization = CharacterizationSpec(
         n_cloud=_positive(images, "cloud", 20_000),
         n_attacker=_positive(images, "attacker", 20_000),
         n_score=_positive(images, "score", 2_000),
         trained_topologies=_positive(section, "trained_topologies", 80),
         repeated_seeds=_positive(section, "repeated_seeds", 3),
+        full_topologies=_positive(section, "full_topologies", 16),
+        searched={cut: searched.take_list(cut, int) for cut in searched.values},
     )
+    if bool(characterization.searched) != ("searched" in space.selection_strategies):
+        section.fault(
+            "searched",
+            "go with the selection strategy 'searched'",
+            "one without the other",
+            "Name the counts of each cut, such as conv6 = [16], and the strategy, or neither.",
+        )
+    searched.check_known("", characterization.searched, space.cut_layers)
+    for cut, counts in characterization.searched.items():
+        for count in set(counts) - set(space.kept_filters):
+            searched.fault(cut, "be counts of `search_space.kept_filters`", str(count))
     images.check_no_others()
     section.check_no_others()
     return characterization

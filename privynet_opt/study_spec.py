@@ -132,15 +132,18 @@ def _read_study(path: Path) -> StudySpec:
         holds=lambda text: re.fullmatch(r"[\w.-]*\w", text) is not None,
     )
     directory = path.resolve().parent
+    space = read_search_space(whole.section("search_space"))
     spec = StudySpec(
         name=name,
         title=whole.take("title", str, default=name),
         directory=directory,
         network=read_network(whole.section("network"), directory),
         data=read_data(whole.section("data")),
-        search_space=read_search_space(whole.section("search_space")),
+        search_space=space,
         search=read_search(whole.section("search", required=False)),
-        characterization=read_characterization(whole.section("characterization", required=False)),
+        characterization=read_characterization(
+            whole.section("characterization", required=False), space
+        ),
     )
     whole.check_no_others()
     if faults:

@@ -6,8 +6,12 @@ from dataclasses import dataclass
 
 from privynet_opt.errors import TopologyError, did_you_mean
 
-SELECTION_STRATEGIES = ("random", "lda", "privacy", "privynet", "magnitude")
-"""How kept filters are chosen; one module of `privynet_opt.selection` each."""
+CLOSED_FORM_STRATEGIES = ("random", "lda", "privacy", "privynet", "magnitude")
+"""How kept filters are chosen from the statistics of a cut, at any count."""
+
+SELECTION_STRATEGIES = (*CLOSED_FORM_STRATEGIES, "searched")
+"""All ways to choose; ``searched`` looks a subset up that the amortised networks found for one
+count. One module of `privynet_opt.selection` each."""
 
 SEEDED_STRATEGIES = frozenset({"random", "privynet"})
 """Strategies whose choice depends on `selection_seed`; the others ignore it."""

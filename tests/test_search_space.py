@@ -43,6 +43,19 @@ def test_keeping_every_filter_is_one_topology_whatever_the_strategy() -> None:
     )
 
 
+def test_searched_exists_only_where_a_subset_was_found() -> None:
+    spec = SearchSpaceSpec(("conv1",), (2, 4, 8), ("lda", "searched"))
+    space = SearchSpace.of_study(spec, CHANNELS, {("conv1", 4)})
+    assert [(t.kept_filters, t.selection_strategy) for t in space.topologies] == [
+        (2, "lda"),
+        (4, "lda"),
+        (4, "searched"),
+        (8, "lda"),
+    ]
+    parameters = {"cut_layer": "conv1", "kept_position": 0.1, "selection_strategy": "searched"}
+    assert space.suggest(optuna.trial.FixedTrial(parameters)) == LocalTopology("conv1", 2, "lda")
+
+
 def test_a_cut_that_was_not_measured_is_named() -> None:
     spec = SearchSpaceSpec(("conv1", "conv4"), (1,), ("lda",))
     with pytest.raises(StudyError, match=r"but got 'conv4'\. Did you mean"):

@@ -99,6 +99,21 @@ def test_a_binary_file_is_refused(tmp_path: Path) -> None:
         ("seed = 0", "seed = -1", ["`search.seed` must be at least 0"]),
         ('"accuracy", ', '"acc", ', ["`objective` must name a metric, but got 'acc'"]),
         ("psnr_db <= 17.5", "psnr_db <= 17.5 dB", ['Write "psnr_db <= 17.5"']),
+        (
+            '"lda"',
+            '"searched"',
+            ["`characterization.searched` must go with the selection strategy"],
+        ),
+        (
+            "[characterization]",
+            "[characterization]\nsearched = { conv1 = [2], conv9 = [5] }",
+            ["one without the other", "`characterization.searched` must be known", "'conv9'"],
+        ),
+        (
+            "[characterization]",
+            "[characterization]\nsearched = { conv1 = [5] }",
+            ["`characterization.searched.conv1` must be counts of `search_space.kept_filters`"],
+        ),
         ("cloud = 100", "clod = 100", ["`characterization.images.clod`"]),
     ],
 )

@@ -20,7 +20,6 @@ from privynet_opt.characterization.design import kept_grid, screen_topologies, t
 from privynet_opt.characterization.job import Job, run_job
 from privynet_opt.characterization.provenance import identity, sidecar
 from privynet_opt.characterization.results import MeasurementFolder, write_table
-from privynet_opt.characterization.schema import TRAINED_FIDELITIES
 from privynet_opt.datasets.image_set import Splits, split
 from privynet_opt.datasets.load import load_images
 from privynet_opt.errors import PrivyNetOptError
@@ -98,6 +97,7 @@ def characterize(
             device,
             threads,
             start,
+            spec.characterization.searched.get(cut.name, ()),
         )
         for cut in [*cuts[::3], *cuts[1::3], *cuts[2::3]]  # an early look covers all depths
     ]
@@ -120,6 +120,7 @@ def characterize(
         rows = folder.rows()
         if rows:
             described["anonymity"] = folder.anonymity()
+            described["searched"] = folder.searched()
             write_table(table, rows, [cut.name for cut in cuts], described)
             shutil.copyfile(spec.directory / "study.toml", output / "study.toml")
     return table
@@ -137,26 +138,34 @@ def plan(
         n_trained: Topologies that are trained; None takes the study's number.
 
     Returns:
-        Topology and fidelity pairs by cut layer; every trained topology is screened as well.
+        Topology and fidelity pairs by cut layer; every trained topology is screened as well, and
+        where a subset is searched every strategy is trained, so that its gain is known.
     """
     space, settings = spec.search_space, spec.characterization
     grids = {cut.name: kept_grid(space.kept_filters, cut.channels) for cut in cuts}
     trained = trained_topologies(
         grids,
-        space.selection_strategies,
+        [strategy for strategy in space.selection_strategies if strategy != "searched"],
         settings.trained_topologies if n_trained is None else n_trained,
         settings.repeated_seeds,
     )
+    converged = [t for t in trained if t.selection_seed == 0][: settings.full_topologies]
     wanted: dict[str, tuple[tuple[LocalTopology, str], ...]] = {}
     for cut, grid in grids.items():
-        mine = [t for t in trained if t.cut_layer == cut]
-        screened = screen_topologies(cut, grid, space.selection_strategies, settings.repeated_seeds)
-        pairs = [(t, "screen") for t in dict.fromkeys([*screened, *mine])]
+        searched = settings.searched.get(cut, ())
+        screened = screen_topologies(
+            cut, grid, space.selection_strategies, settings.repeated_seeds, searched
+        )
+        compared = [t for t in screened if t.kept_filters in searched and t != screened[-1]]
+        mine = {
+            "standard": [*compared, *(t for t in trained if t.cut_layer == cut)],
+            "full": [t for t in converged if t.cut_layer == cut],
+        }
+        pairs = [(t, "screen") for t in dict.fromkeys([*screened, *mine["standard"]])]
         if "amortised" in fidelities:
             pairs += [(t, "amortised") for t, _ in pairs]
-        pairs += [
-            (t, fidelity) for fidelity in fidelities if fidelity in TRAINED_FIDELITIES for t in mine
-        ]
+        for fidelity in sorted(set(fidelities) & set(mine), reverse=True):
+            pairs += [(t, fidelity) for t in dict.fromkeys(mine[fidelity])]
         wanted[cut] = tuple(pairs)
     return wanted
 

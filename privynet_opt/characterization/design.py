@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from privynet_opt.topology import SEEDED_STRATEGIES, LocalTopology
 
@@ -25,7 +25,11 @@ def kept_grid(kept_filters: Sequence[int], channels: int) -> list[int]:
 
 
 def screen_topologies(
-    cut_layer: str, grid: Sequence[int], strategies: Sequence[str], n_seeds: int
+    cut_layer: str,
+    grid: Sequence[int],
+    strategies: Sequence[str],
+    n_seeds: int,
+    searched: Collection[int] = (),
 ) -> list[LocalTopology]:
     """List every topology of one cut that is measured in closed form.
 
@@ -34,6 +38,7 @@ def screen_topologies(
         grid: Its counts of kept filters; the largest keeps all channels.
         strategies: Selection strategies of the study.
         n_seeds: Seeds of each strategy that draws.
+        searched: The counts that the strategy ``searched`` offers.
 
     Returns:
         Strategies × counts × seeds; where all channels are kept, every strategy is the same
@@ -43,6 +48,7 @@ def screen_topologies(
         LocalTopology(cut_layer, count, strategy, seed)
         for count in grid[:-1]
         for strategy in strategies
+        if strategy != "searched" or count in searched
         for seed in range(n_seeds if strategy in SEEDED_STRATEGIES else 1)
     ]
     return [*topologies, LocalTopology(cut_layer, grid[-1], strategies[0])]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,11 @@ from privynet_opt.characterization.measure import (
 )
 from privynet_opt.characterization.recipes import (
     AMORTISED,
-    describe,
+    describe_networks,
 )
 from privynet_opt.characterization.results import MeasurementFolder
 from privynet_opt.characterization.schema import TRAINED_FIDELITIES
+from privynet_opt.characterization.subset_search import search_subset
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import Cut
@@ -52,6 +53,7 @@ class Job:
         device: Where to measure.
         threads: CPU threads of this job.
         start: Where trained fidelities start: ``"scratch"`` or ``"amortised"``.
+        searched: Counts of kept filters for which a subset is searched.
     """
 
     network: str
@@ -63,6 +65,7 @@ class Job:
     device: str
     threads: int
     start: str = "scratch"
+    searched: tuple[int, ...] = ()
 
     def missing(self) -> list[tuple[LocalTopology, str]]:
         """Return what has no finished measurement yet."""
@@ -99,17 +102,20 @@ def run_job(job: Job) -> None:
     torch.set_num_threads(job.threads)
     folder = MeasurementFolder(job.output)
     backbone = load_backbone(job.network, job.weights)
-    trains = any(fidelity != "screen" for _, fidelity in missing)
+    needs_search = any(t.selection_strategy == "searched" for t, _ in missing)
+    trains = needs_search or any(fidelity != "screen" for _, fidelity in missing)
     source = FeatureSource(backbone, job.cut, job.splits, torch.device(job.device), keep=trains)
     bank = build_bank(source)
-    for topology in _at("screen", missing):
-        folder.add(measure_screen(bank, topology))
     unscored = _at("amortised", missing)
     trained = [(t, fidelity) for fidelity in TRAINED_FIDELITIES for t in _at(fidelity, missing)]
     networks = None
-    if unscored or (trained and job.start == "amortised"):
+    if unscored or needs_search or (trained and job.start == "amortised"):
         networks = amortised_networks(bank, job.output / "amortised")
         folder.add_anonymity(job.cut.name, measure_anonymity(bank, networks))
+        bank = _with_searched(bank, networks, job.searched, folder)
+    for topology in _at("screen", missing):
+        folder.add(measure_screen(bank, topology))
+    if networks is not None:
         for topology in unscored:
             folder.add(measure_amortised(bank, networks, topology))
     start = networks if job.start == "amortised" else None
@@ -140,7 +146,7 @@ def amortised_networks(bank: CutBank, folder: Path) -> AmortisedNetworks:
         "cut_layer": cut.name,
         "channels": cut.channels,
         "images": [splits.attacker.sha256(), splits.cloud.sha256()],
-        "recipe": describe("amortised"),
+        "recipe": describe_networks(),
         "seed": TRAINING_SEED,
     }
     path = folder / f"{cut.name}.safetensors"
@@ -161,6 +167,22 @@ def amortised_networks(bank: CutBank, folder: Path) -> AmortisedNetworks:
         leftover.unlink()
     checkpoints.rmdir()
     return networks
+
+
+def _with_searched(
+    bank: CutBank, networks: AmortisedNetworks, counts: tuple[int, ...], folder: MeasurementFolder
+) -> CutBank:
+    """Return the bank with the subsets found for some counts; each is searched once."""
+    found = {
+        entry["kept_filters"]: tuple(entry["channels"])
+        for entry in folder.searched()
+        if entry["cut_layer"] == bank.cut.name
+    }
+    for count in set(counts) - set(found):
+        entry = search_subset(bank, networks, count, AMORTISED.max_images, TRAINING_SEED)
+        folder.add_searched(entry)
+        found[count] = tuple(entry["channels"])
+    return replace(bank, statistics=replace(bank.statistics, searched=found))
 
 
 def _at(fidelity: str, pairs: list[tuple[LocalTopology, str]]) -> list[LocalTopology]:

@@ -95,6 +95,20 @@ class MeasurementFolder:
         files = sorted((self.folder / "anonymity").glob("[!.]*.json"))
         return [entry for path in files for entry in json.loads(path.read_text())]
 
+    def add_searched(self, entry: Row) -> None:
+        """Store the subset found for a cut and a count.
+
+        Args:
+            entry: From `subset_search.search_subset`.
+        """
+        path = self.folder / "searched" / f"{entry['cut_layer']}--{entry['kept_filters']}.json"
+        write_atomically(path, json.dumps(entry, indent=1, allow_nan=False) + "\n")
+
+    def searched(self) -> list[Row]:
+        """Return the entries of `add_searched`, by cut layer and count."""
+        entries = [json.loads(p.read_text()) for p in (self.folder / "searched").glob("[!.]*.json")]
+        return sorted(entries, key=lambda entry: (entry["cut_layer"], entry["kept_filters"]))
+
     def count(self) -> int:
         """Return the number of finished measurements."""
         return sum(1 for _ in self.folder.glob("[!.]*--*.json"))

@@ -57,6 +57,14 @@ class CharacterizationTable:
         return self.rows[self.rows["fidelity"] == "amortised"]
 
     @property
+    def searched(self) -> dict[tuple[str, int], tuple[int, ...]]:
+        """Channels of the subsets found by searching, by cut layer and count of kept filters."""
+        return {
+            (entry["cut_layer"], entry["kept_filters"]): tuple(entry["channels"])
+            for entry in self.sidecar.get("searched", [])
+        }
+
+    @property
     def trained(self) -> pd.DataFrame:
         """Rows whose attacker and cloud network were trained for that very topology."""
         return self.rows[self.rows["fidelity"].isin(TRAINED_FIDELITIES)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from privynet_opt.errors import TopologyError
-from privynet_opt.selection import lda, magnitude, privacy, privynet, random
+from privynet_opt.selection import lda, magnitude, privacy, privynet, random, searched
 from privynet_opt.selection.statistics import ChannelStatistics
 from privynet_opt.topology import LocalTopology
 
@@ -15,6 +15,7 @@ _CHOOSE = {
     "privacy": privacy.choose,
     "privynet": privynet.choose,
     "magnitude": magnitude.choose,
+    "searched": searched.choose,
 }
 
 
@@ -29,7 +30,7 @@ def kept_channels(topology: LocalTopology, statistics: ChannelStatistics) -> tup
         Distinct channel indices in ascending order.
 
     Raises:
-        TopologyError: If more filters are kept than the cut has.
+        TopologyError: If more filters are kept than the cut has, or none were searched for.
     """
     if topology.kept_filters > statistics.channels:
         raise TopologyError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class ChannelStatistics:
-    """One number per output channel of a cut, each of shape ``(channels,)``.
+    """One number per output channel of a cut, each of shape ``(channels,)``, and found subsets.
 
     Attributes:
         discriminability: Fisher's ratio of between-class to within-class scatter of the channel's
@@ -19,11 +20,13 @@ class ChannelStatistics:
             alone; higher is leakier.
         magnitude: L1 norm of the filters that produce the channel (Li et al., "Pruning filters
             for efficient ConvNets", ICLR 2017); 0 where an identity alone produces it.
+        searched: The subset found by searching, by count of kept filters.
     """
 
     discriminability: NDArray[np.float64]
     exposure: NDArray[np.float64]
     magnitude: NDArray[np.float64]
+    searched: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def channels(self) -> int:

@@ -16,16 +16,21 @@ import pandas as pd
 import pytest
 import torch
 
-from privynet_opt.characterization import job, recipes
-from privynet_opt.characterization.characterize import characterize
+from privynet_opt.characterization import job, measure, recipes, subset_search
+from privynet_opt.characterization.bank import FeatureSource, build_bank
+from privynet_opt.characterization.characterize import characterize, load_splits
 from privynet_opt.characterization.results import MeasurementFolder
 from privynet_opt.characterization.schema import KEY
 from privynet_opt.characterization.table import load_table
 from privynet_opt.cost import cut_costs
 from privynet_opt.errors import TableError
 from privynet_opt.networks.backbone import load_backbone
+from privynet_opt.networks.cuts import choose_cuts, find_cuts
 from privynet_opt.networks.small_cnn import SmallCNN
 from privynet_opt.study_spec import load_study
+from privynet_opt.topology import LocalTopology
+
+CPU = torch.device("cpu")
 
 STUDY = """
 name = "digits-test"
@@ -216,6 +221,75 @@ def test_secrecy_of_the_channels_does_not_survive_a_guess_from_their_statistics(
     right = entries["guessed_share"] == 1
     gap = (entries["guessed_psnr_db"] - entries["known_psnr_db"]).abs()
     assert (gap[right] < 1e-3).all()
+
+
+SEARCHED = (
+    STUDY.replace('"magnitude"]', '"magnitude", "searched"]')
+    .replace('["conv1", "conv4"]', '["conv4"]')
+    .replace("[characterization]", "[characterization]\nsearched = { conv4 = [8] }")
+)
+
+
+def test_a_searched_subset_is_found_once_measured_like_any_and_told(
+    amortised, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(subset_search, "N_RANDOM", 12)
+    (tmp_path / "study.toml").write_text(SEARCHED)
+    shutil.copytree(amortised.parent / "amortised", tmp_path / "out" / "amortised")
+    arguments = (load_study(tmp_path), None, None, tmp_path / "out")
+    table = load_table(characterize(*arguments, fidelities=("amortised",)))
+    (entry,) = table.sidecar["searched"]
+    assert table.searched == {("conv4", 8): tuple(entry["channels"])}
+    assert len(set(entry["channels"])) == 8
+    assert entry["psnr_db"] <= entry["limit_psnr_db"]
+    assert entry["accuracy"] > entry["random_accuracy"]
+    assert entry["n_scored"] > 12 + 4
+    rows = table.rows[table.rows["selection_strategy"] == "searched"]
+    assert set(rows["fidelity"]) == {"screen", "amortised"}
+    monkeypatch.setattr(job, "search_subset", None)  # not called again
+    again = load_table(characterize(*arguments, fidelities=("amortised", "standard"), n_trained=1))
+    compared = again.trained[again.trained["kept_filters"] == 8]
+    assert {"searched", "lda", "random"} <= set(compared["selection_strategy"])
+
+
+@pytest.fixture(scope="module")
+def conv1_bank(study):
+    backbone = load_backbone("small_cnn")
+    (cut,) = choose_cuts(find_cuts(backbone.graph, 8), ["conv1"])
+    return build_bank(FeatureSource(backbone, cut, load_splits(study, None), CPU, keep=True))
+
+
+def test_a_decoder_tuned_to_one_subset_attacks_it_better(conv1_bank, amortised, monkeypatch):
+    shared = job.amortised_networks(conv1_bank, amortised.parent / "amortised")
+    recipe = replace(recipes.ADAPTATION.recipe, max_epochs=4, batch_size=16)
+    measured = []
+    for finest_untouched_grid in (8, 7):  # the features of conv1 are 8×8
+        adaptation = recipes.Adaptation(finest_untouched_grid, 450, recipe)
+        monkeypatch.setattr(measure, "ADAPTATION", adaptation)
+        topology = LocalTopology("conv1", 2, "random", 1)
+        measured.append(measure.measure_amortised(conv1_bank, shared, topology))
+    untouched, tuned = measured
+    assert untouched["decoder_epochs"] == shared.epochs[0]
+    assert tuned["decoder_epochs"] == shared.epochs[0] + 4
+    assert tuned["decoder_psnr_db"] > untouched["decoder_psnr_db"] + 0.05
+
+
+def test_features_of_mirrored_images_are_those_of_the_mirrored_images(conv1_bank):
+    own = conv1_bank.source
+    turned = replace(own.splits.cloud, images=own.splits.cloud.images.flip(-1))
+    splits = replace(own.splits, cloud=turned)
+    other = FeatureSource(own.backbone, own.cut, splits, CPU, keep=False)
+    raw = torch.cat(list(other.batches("cloud")))
+    expected = ((raw - conv1_bank.mean) / conv1_bank.std)[:, [3, 1]]
+    seen = conv1_bank.mirrored("cloud", [3, 1]).float()
+    torch.testing.assert_close(seen, expected, atol=0.02, rtol=0.01)
+
+
+def test_finer_trunks_adapt_on_as_many_cells():
+    images, recipe = recipes.ADAPTATION.at(8)
+    finer_images, finer = recipes.ADAPTATION.at(16)
+    assert images == 4 * finer_images
+    assert recipe.batch_size == 4 * finer.batch_size
 
 
 def test_networks_of_another_cut_are_refused(study, amortised, tmp_path):

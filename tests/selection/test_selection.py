@@ -13,6 +13,7 @@ STATISTICS = ChannelStatistics(
     discriminability=np.array([5.0, 1.0, 4.0, 2.0, 3.0, 8.0, 7.0, 6.0]),
     exposure=np.array([0.9, 0.8, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]),
     magnitude=np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]),
+    searched={1: (6,), 3: (0, 2, 7), 8: tuple(range(8))},
 )
 
 
@@ -33,6 +34,12 @@ def test_each_ranking_keeps_its_extremes():
     assert chosen("lda", 3) == (5, 6, 7)
     assert chosen("privacy", 3) == (2, 3, 4)
     assert chosen("magnitude", 2) == (6, 7)
+
+
+def test_searched_keeps_the_subset_that_was_found_and_knows_no_other():
+    assert chosen("searched", 3) == (0, 2, 7)
+    with pytest.raises(TopologyError, match=r"searched \(1, 3, 8\), but got kept_filters=4"):
+        chosen("searched", 4)
 
 
 def test_privynet_never_keeps_the_leakiest_nor_the_weakest():
