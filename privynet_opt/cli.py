@@ -39,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 2 the user's mistake, 3 nothing feasible, 130 interrupted.
     """
     _never_fail_to_print()
-    parser = build_parser({"run": run, "studies": studies, "characterize": characterize})
+    parser = build_parser(
+        {"run": run, "studies": studies, "characterize": characterize, "audit": audit}
+    )
     try:
         asked = parser.parse_args(argv)
         if asked.command is None:
@@ -138,6 +140,22 @@ def characterize(asked: argparse.Namespace) -> int:
     )
     print(f"Measured: {table}")
     print(f"Search it: privynet-opt run --study {table.parent}")
+    return OK
+
+
+def audit(asked: argparse.Namespace) -> int:
+    """Print which measurements of a study a stronger attacker would have contradicted.
+
+    Args:
+        asked: Parsed arguments of ``audit``.
+    """
+    from privynet_opt.characterization.audit import audit_table
+    from privynet_opt.characterization.table import load_table
+    from privynet_opt.cli_output import print_audit
+    from privynet_opt.study_spec import load_study
+
+    table = load_table(load_study(asked.study).table_path)
+    print_audit(audit_table(table, asked.noise_db), table.path)
     return OK
 
 

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from privynet_opt.plain_text import aligned
+from privynet_opt.plain_text import aligned, wrapped
 from privynet_opt.summary import summary_lines
 
 if TYPE_CHECKING:
+    from privynet_opt.characterization.audit import Audit
     from privynet_opt.result import OptimizationResult
     from privynet_opt.study_spec import StudySpec
 
@@ -53,6 +54,33 @@ def print_studies(studies: Sequence[StudySpec]) -> None:
     for spec in studies:
         rows.append((spec.name, spec.network.name, spec.data.name, _measured(spec), spec.title))
     print("\n".join(aligned(rows, "<<<<<", indent="")))
+
+
+def print_audit(audit: Audit, table: Path) -> None:
+    """Print what an audit compared and found.
+
+    Args:
+        audit: From `audit_table`.
+        table: The CSV file it looked at.
+    """
+    from privynet_opt.characterization.audit import RULES
+
+    print(f"{table}: differences beyond {audit.noise_db:g} dB")
+    rows = [("rule", "fidelity", "compared", "broken")]
+    for (rule, fidelity), compared in audit.compared.items():
+        broken = sum((v.rule, v.fidelity) == (rule, fidelity) for v in audit.violations)
+        rows.append((RULES[rule], fidelity, f"{compared:,}", f"{broken:,}"))
+    print("\n".join(aligned(rows, "<<>>")))
+    for v in audit.violations:
+        text = f"{v.fidelity}: {v.weak} was attacked too weakly: {v.strong}"
+        print("\n".join(wrapped(f"{text} shows {v.excess_db:.2f} dB more.", "! ")))
+    if not audit.spreads.empty:
+        print("standard deviation over random subsets of one size, median over sizes and cuts")
+        spreads = [("fidelity", "sizes", "psnr_db", "accuracy")]
+        for name, group in audit.spreads.groupby("fidelity", sort=False):
+            psnr_db, accuracy = group["psnr_db"].median(), group["accuracy"].median()
+            spreads.append((str(name), f"{len(group):,}", f"{psnr_db:.2f} dB", f"{accuracy:.1%}"))
+        print("\n".join(aligned(spreads, "<>>>")))
 
 
 def _measured(spec: StudySpec) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 from privynet_opt import __version__
-from privynet_opt.characterization.schema import FIDELITIES, STARTS
+from privynet_opt.characterization.schema import FIDELITIES, NOISE_DB, STARTS
 from privynet_opt.study_sections import SAMPLERS
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
@@ -57,6 +57,7 @@ def build_parser(functions: Mapping[str, Command]) -> Parser:
     _add_run(commands, functions["run"])
     _add_studies(commands, functions["studies"])
     _add_characterize(commands, functions["characterize"])
+    _add_audit(commands, functions["audit"])
     return parser
 
 
@@ -147,6 +148,27 @@ def _add_characterize(commands: argparse._SubParsersAction[Parser], function: Co
     )
     add("--weights-note", default="", metavar="TEXT", help="where the weights come from, likewise")
     _finish(measure, function, "Finished measurements are kept; run it again to go on.")
+
+
+def _add_audit(commands: argparse._SubParsersAction[Parser], function: Command) -> None:
+    audit = commands.add_parser(
+        "audit",
+        help="look for measurements whose attacker was too weak",
+        description="Check a study's measurements against what no optimal attacker could break: "
+        "more of the same channels leak no less, a deeper cut of all channels no more, a trained "
+        "decoder recovers no less than the closed form. Lists what breaks a rule beyond noise, "
+        "and how much random subsets of one size differ.",
+    )
+    add = audit.add_argument
+    add("--study", required=True, metavar="NAME|PATH", help="a shipped study, or a study's folder")
+    add(
+        "--noise-db",
+        type=float,
+        default=NOISE_DB,
+        metavar="DB",
+        help=f"differences up to so many dB are noise ({NOISE_DB})",
+    )
+    _finish(audit, function, "Nothing was changed.")
 
 
 def _finish(parser: argparse.ArgumentParser, function: Command, kept: str) -> None:

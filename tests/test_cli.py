@@ -282,6 +282,17 @@ def test_the_journal_of_a_run_can_be_the_storage_of_the_next(
     assert content["search"]["n_trials"] == 8
 
 
+def test_audit_prints_what_was_compared_and_what_breaks_a_rule(
+    toy_study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["audit", "--study", str(toy_study)]) == 0
+    printed = capsys.readouterr().out
+    assert "more of the same channels leak no less" in printed
+    assert "too weakly" not in printed
+    assert main(["audit", "--study", str(toy_study), "--noise-db", "-20"]) == 0
+    assert "attacked too weakly" in capsys.readouterr().out
+
+
 def test_characterize_passes_its_arguments_on(
     toy_study: Path,
     tmp_path: Path,

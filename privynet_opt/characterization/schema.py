@@ -20,6 +20,11 @@ STARTS = ("scratch", "amortised")
 """Where the networks of a trained fidelity start."""
 
 
+NOISE_DB = 0.3
+"""A difference in dB that audits put down to noise: random subsets of one size and two training
+seeds of one topology differ by about as much."""
+
+
 @dataclass(frozen=True)
 class Column:
     """One column of the table.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from privynet_opt.characterization.audit import audit_table
 from privynet_opt.characterization.schema import FIDELITIES
 from privynet_opt.metrics import PREDICTED
 from privynet_opt.report.check import Check
@@ -38,7 +39,7 @@ def trust_checks(result: OptimizationResult) -> list[Check | None]:
     for target in PREDICTED:
         if target in result.proxies.validations:
             checks += _proxy(result, target)
-    return [*checks, _attackers(result), _secrecy(result), _search(result)]
+    return [*checks, _attackers(result), _audit(result), _secrecy(result), _search(result)]
 
 
 def _proxy(result: OptimizationResult, target: str) -> list[Check]:
@@ -85,6 +86,29 @@ def _attackers(result: OptimizationResult) -> Check:
         f"{rows}, and none is of a dearer one. A decoder trained to convergence recovers 0.4 to "
         "2.4 dB more than a short recipe: leave that much room, or measure the choice at "
         f"{FIDELITIES[-1]}.",
+    )
+
+
+def _audit(result: OptimizationResult) -> Check | None:
+    found = audit_table(result.table)
+    closed_form = FIDELITIES[0]
+    compared = sum(n for (_, fidelity), n in found.compared.items() if fidelity != closed_form)
+    if not compared:
+        return None
+    broken = [v for v in found.violations if v.fidelity != closed_form]
+    text = (
+        f"{len(broken):,} of {compared:,} comparisons contradict what a perfect attacker would do "
+        f"by more than {found.noise_db:g} dB: that more of the same filters leak no less, a deeper "
+        "cut of all filters no more, and that training never hurts."
+    )
+    if not broken:
+        return Check("good", "No measured attack contradicts another", text)
+    worst = broken[0]
+    return Check(
+        "watch",
+        "Some attacks were too weak",
+        f"{text} The worst: {worst.weak} ({worst.fidelity}), where {worst.strong} shows "
+        f"{format_difference('psnr_db', worst.excess_db)} more. Measure it longer.",
     )
 
 

@@ -128,6 +128,9 @@ def fake_table(cuts: dict[str, CutProfile]) -> Any:
         trained[target] = values + draw.normal(0, HALF_WIDTHS[target] / 1.8, len(trained))
     trained["fidelity"] = np.where(np.arange(len(trained)) % 4 == 0, "full", "standard")
     trained["attacker"] = "decoder"
+    trained["training_seed"] = 1
+    trained["decoder_psnr_db"] = trained["psnr_db"]
+    trained["ridge_psnr_db"] = trained["psnr_db"] - 1
     return SimpleNamespace(
         cuts=cuts, trained=trained, rows=trained, path=Path("characterization.csv"),
         sidecar=fake_sidecar(),

@@ -151,6 +151,19 @@ def test_short_recipes_alone_are_worth_a_warning():
     assert "Attackers were trained by a short recipe" in titles(result, "watch")
 
 
+def test_an_attack_that_another_contradicts_is_worth_a_warning():
+    result = fake_result()
+    rows = result.table.rows
+    weak = rows["decoder_psnr_db"].copy()
+    weak.iloc[5] -= 3
+    result.table.rows = rows.assign(decoder_psnr_db=weak)
+    (check,) = [c for c in health_checks(result) if c.title == "Some attacks were too weak"]
+    assert check.level == "watch"
+    assert "the closed form on the same channels shows 2.00 dB more" in check.text
+    result.table.rows = rows[rows["kept_filters"] == 4]
+    assert "No measured attack contradicts another" in titles(result, "good")
+
+
 def test_secrecy_that_does_not_survive_a_guess_is_worth_a_warning():
     result = fake_result()
     worthless = "Do not count on keeping the kept filters secret"

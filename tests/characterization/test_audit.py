@@ -1,0 +1,71 @@
+"""The audit finds what a stronger attacker would have contradicted, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from problems import toy_cuts, write_toy_study
+
+from privynet_opt.characterization.audit import audit_table
+from privynet_opt.characterization.table import CharacterizationTable, load_table
+
+
+@pytest.fixture
+def table(tmp_path) -> CharacterizationTable:
+    return load_table(write_toy_study(tmp_path / "toy", noise=0.0) / "characterization.csv")
+
+
+def changed(table: CharacterizationTable, by_db: float, **where: object) -> CharacterizationTable:
+    rows = table.rows.copy()
+    chosen = pd.Series(True, index=rows.index)
+    for name, value in where.items():
+        chosen &= rows[name] == value
+    assert chosen.any()
+    rows.loc[chosen, ["psnr_db", "decoder_psnr_db"]] += by_db
+    return replace(table, rows=rows)
+
+
+def test_a_table_of_perfect_attacks_breaks_no_rule(table):
+    audit = audit_table(table)
+    assert not audit.violations
+    assert {rule for rule, _ in audit.compared} == {"training", "superset", "depth"}
+
+
+def test_a_superset_that_seems_to_leak_less_is_named_with_what_shows_it(table):
+    where = dict(cut_layer="conv2", kept_filters=8, selection_strategy="lda", fidelity="screen")
+    weak = changed(table, -6.0, **where)
+    (violation,) = audit_table(weak).violations
+    assert (violation.rule, violation.fidelity) == ("superset", "screen")
+    assert violation.weak == "conv2, 8 filters by lda"
+    assert violation.strong == "conv2, 4 filters by lda"
+    rows = weak.rows[(weak.rows["fidelity"] == "screen") & (weak.rows["cut_layer"] == "conv2")]
+    lda = rows[rows["selection_strategy"] == "lda"].set_index("kept_filters")["psnr_db"]
+    assert violation.excess_db == pytest.approx(lda[4] - lda[8])
+
+
+def test_a_deeper_cut_of_all_channels_that_leaks_more_shows_the_shallower_one_as_weak(table):
+    deepest = toy_cuts()[-1]
+    where = dict(cut_layer=deepest.name, kept_filters=deepest.channels, fidelity="standard")
+    found = audit_table(changed(table, 9.0, **where)).violations
+    assert [v.rule for v in found] == ["depth"]
+    assert found[0].strong.startswith("conv3, 32 filters")
+
+
+def test_a_decoder_below_the_closed_form_is_undertrained(table):
+    where = dict(cut_layer="conv1", kept_filters=1, selection_strategy="lda", fidelity="standard")
+    found = audit_table(changed(table, -2.0, **where)).violations
+    assert "training" in {v.rule for v in found}
+
+
+def test_the_spread_is_that_over_the_seeds_of_one_size(table):
+    spreads = audit_table(table).spreads
+    row = spreads[spreads["fidelity"] == "screen"].iloc[0]
+    same = table.screen[
+        (table.screen["cut_layer"] == row["cut_layer"])
+        & (table.screen["kept_filters"] == row["kept_filters"])
+        & (table.screen["selection_strategy"] == "random")
+    ]
+    assert row["n_seeds"] == len(same) == 3
+    assert row["psnr_db"] == pytest.approx(same["psnr_db"].std())
