@@ -19,6 +19,7 @@ SYMBOLS = {
     "privacy": "diamond",
     "privynet": "star",
     "magnitude": "triangle-up",
+    "searched": "cross",
 }
 DASHES = {
     "random": "2px,3px",
@@ -26,6 +27,7 @@ DASHES = {
     "privacy": "9px,3px,2px,3px",
     "privynet": "solid",
     "magnitude": "4px,4px",
+    "searched": "1px,5px",
 }
 
 

@@ -91,11 +91,14 @@ def filters_info(result: OptimizationResult) -> FiltersInfo:
 def _to_the_end(predicted: dict[Any, Any], cut: str, strategy: str) -> Any:
     """Return a strategy's candidates at a cut, with the one that keeps all filters.
 
-    All strategies keep the same there, so the search space offers it under one of them only.
+    All strategies keep the same there, so the search space offers it under one of them only. A
+    searched subset exists at its own counts alone.
     """
     import pandas as pd
 
     rows = predicted[cut, strategy]
+    if strategy == "searched":
+        return rows
     widest = max(
         (found for (name, _), found in predicted.items() if name == cut),
         key=lambda found: found["kept_filters"].max(),

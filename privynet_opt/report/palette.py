@@ -28,6 +28,7 @@ LIGHT: dict[str, Any] = {
     "privacy": "#009e73",
     "privynet": "#d55e00",
     "magnitude": "#b5568c",
+    "searched": "#a67c00",
     "middle": "#1fa187",
     "flops": ["#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39"],
 }
@@ -52,6 +53,7 @@ DARK: dict[str, Any] = {
     "privacy": "#2fc598",
     "privynet": "#ff8a3d",
     "magnitude": "#df94bd",
+    "searched": "#f0e442",
     "middle": "#25ac8f",
     "flops": ["#5b5bb0", "#4377a8", "#2f93a0", "#25ac8f", "#4ec46b", "#a0da39", "#fde725"],
 }

@@ -1,0 +1,71 @@
+"""Print what searching for the kept filters gains over each selection strategy.
+
+Run ``python benchmarks/searched_gain.py cifar10`` (a shipped study or a study's directory). At
+every cut and count where a subset was searched, compares rows whose decoder and cloud network
+were trained for that topology alone: the search's own estimates are not used. Accuracy at equal
+privacy moves a strategy's accuracy along the line that least squares put through accuracy against
+PSNR of all other rows at that cut and count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import numpy as np
+import pandas as pd
+
+from privynet_opt.characterization.table import load_table
+from privynet_opt.study_spec import load_study
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", nargs="?", default="cifar10", help="name or directory")
+    table = load_table(load_study(parser.parse_args().study).table_path)
+    rows = table.trained[table.trained["fidelity"] == "standard"]
+    pairs = [
+        group
+        for _, group in rows.groupby(["cut_layer", "kept_filters"], sort=False)
+        if (group["selection_strategy"] == "searched").any() and len(group) > 3
+    ]
+    if not pairs:
+        sys.exit(f"{table.path}: no searched subset was trained beside other strategies")
+    print(pd.concat([strategies(group) for group in pairs]).to_string(index=False), "\n")
+    gains = pd.concat([gain(group) for group in pairs])
+    print(gains.to_string(index=False, float_format="%.3f"), "\n")
+    over = gains.groupby("over", sort=False)[["accuracy", "psnr_db", "accuracy_at_equal_psnr"]]
+    print(f"mean over {len(pairs)} pairs of cut and count")
+    print(over.agg(["mean", "std"]).to_string(float_format="%.3f"))
+
+
+def strategies(group: pd.DataFrame) -> pd.DataFrame:
+    """Return accuracy and PSNR of each strategy, with the spread over seeds."""
+    found = group.groupby(["cut_layer", "kept_filters", "selection_strategy"], sort=False)
+    wide = found[["accuracy", "psnr_db"]].agg(["mean", "std", "size"])
+    wide.columns = [f"{name}_{what}" for name, what in wide.columns]
+    return wide.drop(columns="accuracy_size").round(3).fillna("").reset_index()
+
+
+def gain(group: pd.DataFrame) -> pd.DataFrame:
+    """Return what the searched subset has over each strategy's mean."""
+    is_searched = group["selection_strategy"] == "searched"
+    searched, others = group[is_searched].iloc[0], group[~is_searched]
+    slope = np.polyfit(others["psnr_db"], others["accuracy"], 1)[0]
+    means = others.groupby("selection_strategy", sort=False)[["accuracy", "psnr_db"]].mean()
+    difference = searched[["accuracy", "psnr_db"]].astype(float) - means
+    at_equal = difference["accuracy"] - slope * difference["psnr_db"]
+    return pd.DataFrame(
+        {
+            "cut_layer": searched["cut_layer"],
+            "kept_filters": searched["kept_filters"],
+            "over": means.index,
+            "accuracy": difference["accuracy"],
+            "psnr_db": difference["psnr_db"],
+            "accuracy_at_equal_psnr": at_equal,
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()
