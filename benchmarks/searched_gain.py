@@ -31,7 +31,8 @@ def main() -> None:
     ]
     if not pairs:
         sys.exit(f"{table.path}: no searched subset was trained beside other strategies")
-    print(pd.concat([strategies(group) for group in pairs]).to_string(index=False), "\n")
+    means = pd.concat([strategies(group) for group in pairs])
+    print(means.to_string(index=False, float_format="%.3f", na_rep=""), "\n")
     gains = pd.concat([gain(group) for group in pairs])
     print(gains.to_string(index=False, float_format="%.3f"), "\n")
     over = gains.groupby("over", sort=False)[["accuracy", "psnr_db", "accuracy_at_equal_psnr"]]
@@ -44,7 +45,7 @@ def strategies(group: pd.DataFrame) -> pd.DataFrame:
     found = group.groupby(["cut_layer", "kept_filters", "selection_strategy"], sort=False)
     wide = found[["accuracy", "psnr_db"]].agg(["mean", "std", "size"])
     wide.columns = [f"{name}_{what}" for name, what in wide.columns]
-    return wide.drop(columns="accuracy_size").round(3).fillna("").reset_index()
+    return wide.drop(columns="accuracy_size").rename(columns={"psnr_db_size": "rows"}).reset_index()
 
 
 def gain(group: pd.DataFrame) -> pd.DataFrame:

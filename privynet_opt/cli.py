@@ -39,9 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 2 the user's mistake, 3 nothing feasible, 130 interrupted.
     """
     _never_fail_to_print()
-    parser = build_parser(
-        {"run": run, "studies": studies, "characterize": characterize, "audit": audit}
-    )
+    functions = (run, studies, new_study, characterize, audit)
+    parser = build_parser({function.__name__: function for function in functions})
     try:
         asked = parser.parse_args(argv)
         if asked.command is None:
@@ -111,6 +110,21 @@ def studies(asked: argparse.Namespace) -> int:
     from privynet_opt.study_spec import list_studies
 
     print_studies(list_studies())
+    return OK
+
+
+def new_study(asked: argparse.Namespace) -> int:
+    """Write a study file.
+
+    Args:
+        asked: Parsed arguments of ``new-study``.
+    """
+    from privynet_opt.new_study import write_study
+
+    file = write_study(asked.name, asked.network, asked.data, asked.weights, asked.image_size)
+    data = "" if asked.data is None else f" --data {asked.data}"
+    print(f"Written: {file}")
+    print(f"Measure it: privynet-opt characterize --study {asked.name}{data} --output measured")
     return OK
 
 

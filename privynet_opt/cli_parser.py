@@ -56,6 +56,7 @@ def build_parser(functions: Mapping[str, Command]) -> Parser:
     commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
     _add_run(commands, functions["run"])
     _add_studies(commands, functions["studies"])
+    _add_new_study(commands, functions["new_study"])
     _add_characterize(commands, functions["characterize"])
     _add_audit(commands, functions["audit"])
     return parser
@@ -113,6 +114,28 @@ def _add_studies(commands: argparse._SubParsersAction[Parser], function: Command
         description="List the shipped studies: network, data, rows by fidelity.",
     )
     _finish(studies, function, "Nothing was changed.")
+
+
+def _add_new_study(commands: argparse._SubParsersAction[Parser], function: Command) -> None:
+    new = commands.add_parser(
+        "new-study",
+        help="write a study file for a network and your images",
+        description="Write FOLDER/study.toml: every cut of the network, counts and strategies, "
+        "and how the images are divided, each with a comment. Nothing is downloaded.",
+    )
+    add = new.add_argument
+    add("name", type=Path, metavar="FOLDER", help="new folder; its name is the study's")
+    add("--network", required=True, metavar="NAME", help="torchvision's name, such as resnet18")
+    add("--data", type=Path, metavar="DIR", help="where the images are (scikit-learn's digits)")
+    add("--weights", metavar="FILE|NAME", help="a state-dict file, torchvision's name, or 'none'")
+    add(
+        "--image-size",
+        type=_positive,
+        default=32,
+        metavar="N",
+        help="pixels, square; images of another size are resized (32)",
+    )
+    _finish(new, function, "Nothing was changed.")
 
 
 def _add_characterize(commands: argparse._SubParsersAction[Parser], function: Command) -> None:

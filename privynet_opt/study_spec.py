@@ -39,6 +39,10 @@ __all__ = [
 ]
 
 
+STUDY_NAME = r"[\w.-]*\w"
+"""What a study may be called: it names folders."""
+
+
 @dataclass(frozen=True)
 class StudySpec:
     """A whole study.
@@ -129,7 +133,7 @@ def _read_study(path: Path) -> StudySpec:
         "name",
         str,
         rule="consist of letters, digits, dots, dashes and underscores",
-        holds=lambda text: re.fullmatch(r"[\w.-]*\w", text) is not None,
+        holds=lambda text: re.fullmatch(STUDY_NAME, text) is not None,
     )
     directory = path.resolve().parent
     space = read_search_space(whole.section("search_space"))

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
 
 from privynet_opt.datasets.folder import load_folder
 from privynet_opt.datasets.image_set import ImageSet
+from privynet_opt.datasets.resize import to_size
+from privynet_opt.datasets.torchvision_sets import is_download, load_download
 from privynet_opt.errors import DataError
-from privynet_opt.networks.vision import torchvision
-
-TORCHVISION_NAMES = {"cifar10": "CIFAR10", "cifar100": "CIFAR100"}
-"""Names a study may use for torchvision data sets, and torchvision's classes."""
 
 
 def load_images(
@@ -25,7 +20,8 @@ def load_images(
     """Load a data set.
 
     Args:
-        name: A torchvision name, ``"digits"``, or anything else for a user's own images.
+        name: A key of `torchvision_sets.SOURCES`, ``"digits"``, or anything else for a user's own
+            images.
         directory: Where the images are: torchvision's download folder, a folder with one
             sub-folder per class (or ``train`` and ``test`` folders of those), or an ``.npz`` file
             with ``images`` ``(n, h, w, 3)`` or ``(n, h, w)`` and ``labels``. None only for
@@ -49,8 +45,8 @@ def load_images(
         raise DataError(f"`--data` must exist, but {directory} does not. Check the path.")
     if directory.suffix == ".npz":
         return _load_npz(directory, image_size), None
-    if name in TORCHVISION_NAMES and any(directory.glob("cifar-*")):
-        return _load_torchvision(name, directory, image_size)
+    if is_download(name, directory):
+        return load_download(name, directory, image_size)
     if (directory / "train").is_dir() and (directory / "test").is_dir():
         train = load_folder(directory / "train", image_size)
         test = load_folder(directory / "test", image_size)
@@ -68,27 +64,9 @@ def _load_digits(image_size: int) -> ImageSet:
 
     digits = load_digits()
     pixels = torch.from_numpy(digits.images / 16 * 255).round().to(torch.uint8)
-    images = _to_size(pixels[:, None].expand(-1, 3, -1, -1), image_size)
+    images = to_size(pixels[:, None].expand(-1, 3, -1, -1), image_size)
     labels = torch.from_numpy(digits.target).long()
     return ImageSet(images, labels, tuple(str(n) for n in digits.target_names))
-
-
-def _load_torchvision(
-    name: str, directory: Path, image_size: int
-) -> tuple[ImageSet, ImageSet | None]:
-    kind: Any = getattr(torchvision().datasets, TORCHVISION_NAMES[name])
-    sets = []
-    for train in (True, False):
-        try:
-            source = kind(root=str(directory), train=train, download=False)
-        except RuntimeError as error:
-            raise DataError(
-                f"`--data` must hold torchvision's {name}, but {directory} fails its check: "
-                f"{error}. Download it again."
-            ) from error
-        images = _to_size(torch.from_numpy(source.data).permute(0, 3, 1, 2), image_size)
-        sets.append(ImageSet(images, torch.tensor(source.targets), tuple(source.classes)))
-    return sets[0], sets[1]
 
 
 def _load_npz(path: Path, image_size: int) -> ImageSet:
@@ -112,16 +90,7 @@ def _load_npz(path: Path, image_size: int) -> ImageSet:
     pixels = pixels[:, None].expand(-1, 3, -1, -1) if images.ndim == 3 else pixels.movedim(3, 1)
     names, indices = np.unique(labels, return_inverse=True)
     return ImageSet(
-        _to_size(pixels, image_size),
+        to_size(pixels, image_size),
         torch.from_numpy(indices).long(),
         tuple(str(name) for name in names),
     )
-
-
-def _to_size(pixels: Tensor, size: int) -> Tensor:
-    if pixels.shape[-2:] == (size, size):
-        return pixels.contiguous()
-    resized = functional.interpolate(
-        pixels.float(), size=(size, size), mode="bilinear", antialias=True
-    )
-    return resized.round().clamp(0, 255).to(torch.uint8)

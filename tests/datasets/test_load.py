@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from PIL import Image
 from privynet_opt.datasets.image_set import ImageSet, split
 from privynet_opt.datasets.load import load_images
 from privynet_opt.errors import DataError
+from privynet_opt.networks.vision import torchvision
 
 
 def write_folder(root, classes=("cat", "dog"), n=3, size=(8, 8)):
@@ -79,6 +82,67 @@ def test_npz_of_the_wrong_shape_is_refused(tmp_path, arrays, fault):
     np.savez(tmp_path / "d.npz", **arrays)
     with pytest.raises(DataError, match=fault):
         load_images("mine", tmp_path / "d.npz", 4)
+
+
+def write_idx(path, array):
+    """Write what the MNIST family of data sets is stored as."""
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+    path.write_bytes(header + array.tobytes())
+
+
+def test_fashion_mnist_as_torchvision_downloads_it(tmp_path):
+    raw = tmp_path / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    pixels = np.arange(3 * 28 * 28, dtype=np.int64).reshape(3, 28, 28).astype(np.uint8)
+    for part, n in (("train", 3), ("t10k", 2)):
+        write_idx(raw / f"{part}-images-idx3-ubyte", pixels[:n])
+        write_idx(raw / f"{part}-labels-idx1-ubyte", np.array([9, 0, 4], np.uint8)[:n])
+    train, test = load_images("fashion_mnist", tmp_path, 28)
+    assert (len(train), len(test)) == (3, 2)
+    assert train.labels.tolist() == [9, 0, 4]
+    assert train.class_names[9] == "Ankle boot"
+    assert all(torch.equal(train.images[1, c], torch.from_numpy(pixels[1])) for c in range(3))
+    (raw / "train-images-idx3-ubyte").unlink()
+    with pytest.raises(DataError, match=r"torchvision's fashion_mnist.*Download it again"):
+        load_images("fashion_mnist", tmp_path, 28)
+
+
+def test_svhn_stl10_and_cifar_keep_colours_and_places(tmp_path, monkeypatch):
+    from scipy.io import savemat
+
+    datasets = torchvision().datasets
+    for kind in (datasets.SVHN, datasets.STL10, datasets.CIFAR10):
+        monkeypatch.setattr(kind, "_check_integrity", lambda self: True)
+    monkeypatch.setitem(datasets.CIFAR10.meta, "md5", None)
+    image = np.random.default_rng(0).integers(0, 256, (3, 32, 32), dtype=np.uint8)
+    for part in ("train", "test"):  # rows, columns, colours, images
+        stacked = np.stack([image, image[::-1]], -1).transpose(1, 2, 0, 3)
+        savemat(tmp_path / f"{part}_32x32.mat", {"X": stacked, "y": np.array([[10], [3]])})
+    (tmp_path / "stl10_binary").mkdir()
+    for part in ("train", "test"):  # colours, columns, rows
+        tall = np.kron(image, np.ones((1, 3, 3), np.uint8)).transpose(0, 2, 1)
+        (tmp_path / "stl10_binary" / f"{part}_X.bin").write_bytes(tall.tobytes())
+        (tmp_path / "stl10_binary" / f"{part}_y.bin").write_bytes(bytes([5]))
+    batches = tmp_path / "cifar-10-batches-py"
+    batches.mkdir()
+    for name in [*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]:
+        entry = {"data": image.reshape(1, -1), "labels": [7]}
+        (batches / name).write_bytes(pickle.dumps(entry))
+    names = {"label_names": [f"class {n}" for n in range(10)]}
+    (batches / "batches.meta").write_bytes(pickle.dumps(names))
+    for name, label, class_name in (
+        ("svhn", 0, "0"),
+        ("stl10", 4, "4"),
+        ("cifar10", 7, "class 7"),
+    ):
+        train, test = load_images(name, tmp_path, 32)
+        assert torch.equal(test.images[0], train.images[0])
+        assert int(train.labels[0]) == label
+        assert train.class_names[label] == class_name
+        if name != "stl10":  # 96 pixels wide, so resized
+            assert torch.equal(train.images[0], torch.from_numpy(image))
+    stl10, _ = load_images("stl10", tmp_path, 96)
+    assert torch.equal(stl10.images[0, :, 1::3, 1::3], torch.from_numpy(image))
 
 
 def test_missing_sources_are_told_apart(tmp_path):

@@ -1,0 +1,149 @@
+"""Write a study file for a network and images: a start that needs no editing to be measured."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from privynet_opt.characterization.results import write_atomically
+from privynet_opt.errors import StudyError
+from privynet_opt.study_spec import STUDY_NAME, load_study
+from privynet_opt.topology import CLOSED_FORM_STRATEGIES
+
+if TYPE_CHECKING:
+    from privynet_opt.networks.cuts import Cut
+
+LARGEST_SHARES = {"cloud": 20_000, "attacker": 20_000, "score": 2_000}
+"""Images of each set, at most; fewer images are divided in these proportions."""
+
+USUAL_WEIGHTS = "IMAGENET1K_V1"
+"""What torchvision calls the weights that every one of its classifiers has."""
+
+TEMPLATE = """\
+# Measure it:  privynet-opt characterize --study {folder}{data_option} --output measured
+# Search it:   privynet-opt run --study measured
+name = {name}
+title = {title}
+
+[network]
+name = {network}
+weights = {weights}  # torchvision's name, a state-dict file, or "none"
+
+[data]
+name = {data}
+image_size = {image_size}  # pixels, square; images of another size are resized
+
+[search_space]
+# Every place where {network} can be cut: layer, channels × rows × columns.
+cut_layers = [
+{cuts}
+]
+kept_filters = {kept_filters}  # and always all of a cut's
+selection_strategies = {strategies}
+
+[search]
+objectives = ["accuracy", "psnr_db", "local_flops"]
+constraints = []  # such as ["psnr_db <= 17.5", "local_flops <= 60e6", "memory_bytes <= 1e6"]
+n_trials = 1000
+seed = 0
+sampler = "nsga2"
+confidence = 0.9  # a limit on privacy holds for this share of the proxies' intervals
+
+[characterization]
+images = {{ cloud = {cloud}, attacker = {attacker}, score = {score} }}  # three sets, disjoint
+trained_topologies = 60  # an attacker and a cloud network of their own each
+repeated_seeds = 3
+"""
+
+
+def write_study(
+    directory: Path,
+    network: str,
+    data: Path | None,
+    weights: str | None = None,
+    image_size: int = 32,
+) -> Path:
+    """Write ``study.toml`` into a new folder.
+
+    Args:
+        directory: The folder; its name is the study's.
+        network: torchvision's name of a network, or ``"small_cnn"``.
+        data: Where the images are, or None for scikit-learn's digits.
+        weights: Weights file, torchvision's name or ``"none"``; None takes `USUAL_WEIGHTS`, or
+            none for ``"small_cnn"``. Only a file is looked at, nothing is downloaded.
+        image_size: Pixels the images are brought to.
+
+    Returns:
+        The file.
+
+    Raises:
+        StudyError: If the folder holds a study already or its name cannot be a study's.
+        PrivyNetOptError: If network, weights or images cannot be used.
+    """
+    from privynet_opt.datasets.load import load_images
+    from privynet_opt.networks.backbone import load_backbone
+    from privynet_opt.networks.cuts import find_cuts
+
+    name = directory.resolve().name
+    if not re.fullmatch(STUDY_NAME, name):
+        raise StudyError(
+            "`new-study` must be named by letters, digits, dots, dashes and underscores, but got "
+            f"{name!r}. Choose another folder name."
+        )
+    file = directory / "study.toml"
+    if file.exists():
+        raise StudyError(f"`new-study` must not replace a study, but {file} exists. Remove it.")
+    weights = weights or ("none" if network == "small_cnn" else USUAL_WEIGHTS)
+    is_file = Path(weights).suffix != "" or Path(weights).is_file()
+    weights = str(Path(weights).resolve()) if is_file else weights
+    cuts = find_cuts(load_backbone(network, weights if is_file else "none").graph, image_size)
+    kind = _kind(data)
+    train, test = load_images(kind, data, image_size)
+    text = TEMPLATE.format(
+        folder=directory,
+        data_option="" if data is None else f" --data {data}",
+        name=json.dumps(name),
+        title=json.dumps(f"{kind} images, {network}"),
+        network=json.dumps(network),
+        weights=json.dumps(weights),
+        data=json.dumps(kind),
+        image_size=image_size,
+        cuts="\n".join(_cut_line(cut) for cut in cuts),
+        kept_filters=_counts(max(cut.channels for cut in cuts)),
+        strategies=json.dumps(list(CLOSED_FORM_STRATEGIES)),
+        **_shares(len(train), None if test is None else len(test)),
+    )
+    write_atomically(file, text)
+    load_study(file)
+    return file
+
+
+def _kind(data: Path | None) -> str:
+    from privynet_opt.datasets.torchvision_sets import SOURCES, is_download
+
+    if data is None:
+        return "digits"
+    return next((name for name in SOURCES if is_download(name, data)), data.resolve().stem)
+
+
+def _cut_line(cut: Cut) -> str:
+    return f'    "{cut.name}",  # {cut.channels} × {cut.height} × {cut.width}'
+
+
+def _counts(channels: int) -> Sequence[int]:
+    """Return counts that grow by about a half, up to all channels."""
+    steps = {round(2 ** (exponent / 2)) for exponent in range(2 * channels.bit_length())}
+    return sorted(count for count in steps if count <= channels)
+
+
+def _shares(n_train: int, n_test: int | None) -> dict[str, int]:
+    """Divide the images in the proportions of `LARGEST_SHARES`."""
+    if n_test is None:
+        scale = min(1.0, n_train / sum(LARGEST_SHARES.values()))
+        return {name: int(scale * share) for name, share in LARGEST_SHARES.items()}
+    scale = min(1.0, n_train / (LARGEST_SHARES["cloud"] + LARGEST_SHARES["attacker"]))
+    shares = {name: int(scale * share) for name, share in LARGEST_SHARES.items()}
+    return {**shares, "score": min(LARGEST_SHARES["score"], n_test)}

@@ -1,0 +1,71 @@
+"""A written study is one that can be measured as it is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from privynet_opt.cli import main
+from privynet_opt.errors import NetworkError, StudyError
+from privynet_opt.new_study import write_study
+from privynet_opt.study_spec import load_study
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 256, (420, 8, 8, 3), dtype=np.uint8)
+    np.savez(tmp_path / "mine.npz", images=pixels, labels=np.arange(420) % 2)
+    return tmp_path / "mine.npz"
+
+
+def test_a_new_study_holds_every_cut_and_divides_the_images(tmp_path: Path, images: Path) -> None:
+    spec = load_study(write_study(tmp_path / "shapes", "resnet18", images))
+    assert spec.name == "shapes"
+    assert (spec.network.name, spec.network.weights) == ("resnet18", "IMAGENET1K_V1")
+    assert (spec.data.name, spec.data.image_size) == ("mine", 32)
+    assert {"conv1", "layer1.0", "layer4.1"} <= set(spec.search_space.cut_layers)
+    assert max(spec.search_space.kept_filters) == 512
+    settings = spec.characterization
+    assert (settings.n_cloud, settings.n_attacker, settings.n_score) == (200, 200, 20)
+
+
+@pytest.mark.parametrize(
+    "network",
+    ["vgg11", "vgg19_bn", "resnet50", "mobilenet_v3_small", "efficientnet_b0", "convnext_tiny"],
+)
+def test_any_backbone_gets_a_study(tmp_path: Path, images: Path, network: str) -> None:
+    spec = load_study(write_study(tmp_path / network, network, images, image_size=64))
+    assert len(spec.search_space.cut_layers) >= 3
+
+
+def test_what_is_written_can_be_measured(
+    tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study, data = tmp_path / "tiny", ["--data", str(images)]
+    arguments = ["new-study", str(study), "--network", "small_cnn", "--image-size", "8", *data]
+    assert main(arguments) == 0
+    assert f"characterize --study {study} --data {images}" in capsys.readouterr().out
+    file = study / "study.toml"
+    text = file.read_text()
+    assert '    "conv1",  # 16 × 8 × 8\n' in text
+    file.write_text(re.sub(r' {4}"conv(?!1")[^\n]*\n', "", text))  # one cut is enough here
+    out = tmp_path / "measured"
+    arguments = ["--study", str(study), *data, "--fidelity", "screen", "--output", str(out)]
+    assert main(["characterize", *arguments]) == 0
+    assert (out / "characterization.csv").exists()
+
+
+def test_mistakes_are_named_before_anything_is_written(tmp_path: Path, images: Path) -> None:
+    with pytest.raises(NetworkError, match="'resnet81'"):
+        write_study(tmp_path / "a", "resnet81", images)
+    with pytest.raises(NetworkError, match=r"gone\.pth does not exist"):
+        write_study(tmp_path / "a", "resnet18", images, weights="gone.pth")
+    with pytest.raises(StudyError, match="letters, digits"):
+        write_study(tmp_path / "a b", "resnet18", images)
+    assert not (tmp_path / "a").exists()
+    write_study(tmp_path / "a", "small_cnn", images, image_size=8)
+    with pytest.raises(StudyError, match="must not replace a study"):
+        write_study(tmp_path / "a", "small_cnn", images, image_size=8)
