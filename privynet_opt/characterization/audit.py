@@ -8,17 +8,20 @@ Whatever breaks one of these rules is a weak attack, not privacy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import pandas as pd
 
-from privynet_opt.characterization.schema import FIDELITIES, NOISE_DB
+from privynet_opt.characterization.schema import FIDELITIES, KEY, NOISE_DB
 from privynet_opt.characterization.table import CharacterizationTable
 from privynet_opt.topology import LocalTopology
 
 NESTED_STRATEGIES = ("random", "lda", "privacy", "magnitude")
 """Strategies whose smaller choices are part of their larger ones, seed by seed."""
+
+CLOSED_FORM = "the closed form on the same channels"
+"""What shows that a decoder was trained too little."""
 
 RULES = {
     "training": "a trained decoder recovers no less than the closed form",
@@ -26,6 +29,9 @@ RULES = {
     "depth": "all channels of a deeper cut leak no more than those of a shallower one",
 }
 """What must hold, by the name of the rule."""
+
+
+Labels: TypeAlias = "pd.Index[Any] | pd.Series[Any]"
 
 
 @dataclass(frozen=True)
@@ -75,79 +81,74 @@ def audit_table(table: CharacterizationTable, noise_db: float = NOISE_DB) -> Aud
     Returns:
         The audit; every fidelity is compared with itself only.
     """
+    order = {name: position for position, name in enumerate(table.cuts)}
     channels = {name: cut.channels for name, cut in table.cuts.items()}
+    everything = table.rows.sort_values("cut_layer", key=lambda c: c.map(order), kind="stable")
+    is_whole = everything["kept_filters"] == everything["cut_layer"].map(channels)
     compared: dict[tuple[str, str], int] = {}
     violations: list[Violation] = []
     for fidelity in FIDELITIES:
-        rows = table.rows[table.rows["fidelity"] == fidelity]
-        rows = rows.assign(whole=rows["kept_filters"] == rows["cut_layer"].map(channels))
-        order = {name: position for position, name in enumerate(channels)}
-        rows = rows.sort_values("cut_layer", key=lambda cuts: cuts.map(order), kind="stable")
+        rows = everything[everything["fidelity"] == fidelity]
+        parts, wholes = rows[~is_whole[rows.index]], rows[is_whole[rows.index]]
         for rule, pairs in (
             ("training", _training(rows)),
-            ("superset", _superset(rows)),
-            ("depth", _depth(rows)),
+            ("superset", pd.concat([_nested(parts), _within(parts, wholes)])),
+            ("depth", _depth(wholes)),
         ):
-            found = list(pairs)
-            if found:
-                compared[rule, fidelity] = len(found)
-            violations += [
-                Violation(rule, fidelity, weak, strong, excess)
-                for weak, strong, excess in found
-                if excess > noise_db
-            ]
+            if len(pairs):
+                compared[rule, fidelity] = len(pairs)
+            for pair in pairs[pairs["excess_db"] > noise_db].to_dict("records"):
+                weak = _words(rows.loc[pair["weak"]])
+                strong = CLOSED_FORM if rule == "training" else _words(rows.loc[pair["strong"]])
+                violations.append(Violation(rule, fidelity, weak, strong, pair["excess_db"]))
     violations.sort(key=lambda violation: -violation.excess_db)
     return Audit(compared, tuple(violations), _spreads(table.rows), noise_db)
 
 
-Pair = tuple[str, str, float]
-"""The weakly attacked, what shows it, and by how many dB; negative where the rule holds."""
-
-
-def _training(rows: pd.DataFrame) -> Iterator[Pair]:
+def _training(rows: pd.DataFrame) -> pd.DataFrame:
+    """Compare each trained decoder with the closed form."""
     trained = rows[rows["decoder_psnr_db"].notna()]
-    excess = (trained["ridge_psnr_db"] - trained["decoder_psnr_db"]).tolist()
-    for row, by in zip(trained.itertuples(), excess, strict=True):
-        yield _words(row), "the closed form on the same channels", by
+    excess_db = trained["ridge_psnr_db"] - trained["decoder_psnr_db"]
+    return pd.DataFrame({"weak": trained.index, "strong": trained.index, "excess_db": excess_db})
 
 
-def _superset(rows: pd.DataFrame) -> Iterator[Pair]:
-    """Compare each row with the leakiest of the rows whose channels it contains."""
-    nested = rows[rows["selection_strategy"].isin(NESTED_STRATEGIES) & ~rows["whole"]]
-    for _, group in nested.groupby(
-        ["cut_layer", "selection_strategy", "selection_seed", "training_seed"], sort=False
-    ):
-        leakiest = None
-        for row in group.sort_values("kept_filters").itertuples():
-            if leakiest is not None:
-                yield _words(row), _words(leakiest), _leaks(leakiest) - _leaks(row)
-            if leakiest is None or _leaks(row) > _leaks(leakiest):
-                leakiest = row
-    for whole in rows[rows["whole"]].itertuples():
-        parts = rows[(rows["cut_layer"] == whole.cut_layer) & ~rows["whole"]]
-        if not parts.empty:
-            leakiest = next(parts.nlargest(1, "psnr_db").itertuples())
-            yield _words(whole), _words(leakiest), _leaks(leakiest) - _leaks(whole)
+def _nested(parts: pd.DataFrame) -> pd.DataFrame:
+    """Compare each part of a cut with the leakiest of the parts it contains."""
+    nested = parts[parts["selection_strategy"].isin(NESTED_STRATEGIES)]
+    nested = nested.sort_values("kept_filters", kind="stable")
+    same = [
+        nested[name]
+        for name in ("cut_layer", "selection_strategy", "selection_seed", "training_seed")
+    ]
+    leakiest = nested["psnr_db"] == nested["psnr_db"].groupby(same).cummax()
+    holder = nested.index.to_series().where(leakiest).groupby(same).ffill()
+    before = holder.groupby(same).shift().dropna().astype(int)
+    return _pairs(parts, weak=before.index, strong=before)
 
 
-def _depth(rows: pd.DataFrame) -> Iterator[Pair]:
+def _within(parts: pd.DataFrame, wholes: pd.DataFrame) -> pd.DataFrame:
+    """Compare each whole cut with the leakiest of its parts."""
+    leakiest = parts.groupby("cut_layer")["psnr_db"].idxmax()
+    found = wholes["cut_layer"].map(leakiest).dropna().astype(int)
+    return _pairs(pd.concat([parts, wholes]), weak=found.index, strong=found)
+
+
+def _depth(wholes: pd.DataFrame) -> pd.DataFrame:
     """Compare each whole cut with the least leaky whole cut before it."""
-    least = None
-    for row in rows[rows["whole"]].itertuples():
-        if least is not None:
-            yield _words(least), _words(row), _leaks(row) - _leaks(least)
-        if least is None or _leaks(row) < _leaks(least):
-            least = row
+    least = wholes["psnr_db"] == wholes["psnr_db"].cummin()
+    before = wholes.index.to_series().where(least).ffill().shift().dropna().astype(int)
+    return _pairs(wholes, weak=before, strong=before.index)
 
 
-def _leaks(row: object) -> float:
-    leak: float = row.psnr_db  # type: ignore[attr-defined]
-    return leak
+def _pairs(rows: pd.DataFrame, weak: Labels, strong: Labels) -> pd.DataFrame:
+    """Return pairs of row labels and by how many dB the strong one leaks more."""
+    leak = rows["psnr_db"]
+    excess_db = leak.loc[strong].to_numpy() - leak.loc[weak].to_numpy()
+    return pd.DataFrame({"weak": list(weak), "strong": list(strong), "excess_db": excess_db})
 
 
-def _words(row: object) -> str:
-    names = ("cut_layer", "kept_filters", "selection_strategy", "selection_seed")
-    return str(LocalTopology(*(getattr(row, name) for name in names)))
+def _words(row: pd.Series[Any]) -> str:
+    return str(LocalTopology(*(row[name] for name in KEY[:4])))
 
 
 def _spreads(rows: pd.DataFrame) -> pd.DataFrame:
