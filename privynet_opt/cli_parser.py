@@ -72,7 +72,7 @@ def _add_run(commands: argparse._SubParsersAction[Parser], function: Command) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = run.add_argument
-    add("--study", required=True, metavar="NAME|PATH", help="a shipped study, or a study's folder")
+    _add_study(add)
     add(
         "--constraint",
         action="append",
@@ -146,7 +146,7 @@ def _add_characterize(commands: argparse._SubParsersAction[Parser], function: Co
         "characterization table. A run in the same output folder goes on where it was stopped.",
     )
     add = measure.add_argument
-    add("--study", required=True, metavar="NAME|PATH", help="a shipped study, or a study's folder")
+    _add_study(add)
     add("--data", type=Path, metavar="DIR", help="where the images are")
     add("--weights", metavar="FILE", help="weights of the network (the study's)")
     add("--output", type=Path, metavar="DIR", help="folder to write")
@@ -183,7 +183,7 @@ def _add_audit(commands: argparse._SubParsersAction[Parser], function: Command) 
         "and how much random subsets of one size differ.",
     )
     add = audit.add_argument
-    add("--study", required=True, metavar="NAME|PATH", help="a shipped study, or a study's folder")
+    _add_study(add)
     add(
         "--noise-db",
         type=float,
@@ -192,6 +192,10 @@ def _add_audit(commands: argparse._SubParsersAction[Parser], function: Command) 
         help=f"differences up to so many dB are noise ({NOISE_DB})",
     )
     _finish(audit, function, "Nothing was changed.")
+
+
+def _add_study(add: Callable[..., object]) -> None:
+    add("--study", required=True, metavar="NAME|PATH", help="a shipped study, or a study's folder")
 
 
 def _finish(parser: argparse.ArgumentParser, function: Command, kept: str) -> None:

@@ -205,7 +205,7 @@ def read_characterization(section: Section, space: SearchSpaceSpec) -> Character
             "one without the other",
             "Name the counts of each cut, such as conv6 = [16], and the strategy, or neither.",
         )
-    searched.check_known("", characterization.searched, space.cut_layers)
+    section.check_known("searched", characterization.searched, space.cut_layers)
     for cut, counts in characterization.searched.items():
         for count in set(counts) - set(space.kept_filters):
             searched.fault(cut, "be counts of `search_space.kept_filters`", str(count))

@@ -176,7 +176,7 @@ class Section:
         self.faults.append(f"`{self._path(key)}` must {rule}, but got {got}. {remedy}".rstrip())
 
     def _path(self, key: str) -> str:
-        return ".".join(part for part in (self.name, key) if part)
+        return f"{self.name}.{key}" if self.name else key
 
 
 _KINDS: dict[type, str] = {

@@ -113,11 +113,11 @@ def train_decoder(
     decoder = Decoder(features.shape[1], features.shape[-1], images.shape[-1]).to(features.device)
     decoder = decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    plain = (features, _linear(ridge, features), images)
+    plain = (features, ridge.reconstruct_all(features), images)
     flipped = None
     if mirrored is not None:
-        flipped = (mirrored, _linear(ridge, mirrored), images.flip(-1))
-    pairs = MirroredPairs.of(plain, flipped, seed)
+        flipped = (mirrored, ridge.reconstruct_all(mirrored), images.flip(-1))
+    pairs = MirroredPairs(plain, flipped, seed)
 
     def loss(network: nn.Module, positions: Tensor) -> Tensor:
         seen, linear, truth = pairs.pick(positions, network.training)
@@ -126,11 +126,6 @@ def train_decoder(
         return functional.mse_loss(recovered, truth)
 
     return decoder, train(decoder, loss, len(features), recipe, seed)
-
-
-@torch.no_grad()
-def _linear(ridge: LinearDecoder, features: Tensor) -> Tensor:
-    return torch.cat([ridge.reconstruct(batch.float()) for batch in torch.split(features, 256)])
 
 
 @torch.no_grad()

@@ -37,7 +37,16 @@ def adapt_decoder(
         The networks with a decoder that is good for this subset alone, and the epochs it was
         trained here.
     """
-    subset = networks.coordinates.solve(kept)
+    return _tune_decoder(networks, networks.coordinates.solve(kept), attacker, recipe, seed)
+
+
+def _tune_decoder(
+    networks: AmortisedNetworks,
+    subset: SubsetCoordinates,
+    attacker: tuple[Tensor, Tensor],
+    recipe: TrainingRecipe,
+    seed: int,
+) -> AmortisedNetworks:
     decoder = copy.deepcopy(networks.decoder)
     seen, linear = _coordinates(subset, attacker[0])
 
@@ -72,8 +81,8 @@ def fine_tune(
     Returns:
         Networks that are good for this subset alone, and the epochs they were trained here.
     """
-    adapted = adapt_decoder(networks, kept, attacker, recipes[0], seed)
     subset = networks.coordinates.solve(kept)
+    adapted = _tune_decoder(networks, subset, attacker, recipes[0], seed)
     network = copy.deepcopy(networks.cloud)
     heard, _ = _coordinates(subset, cloud[0])
 

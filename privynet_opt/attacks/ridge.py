@@ -57,6 +57,18 @@ class LinearDecoder:
         stride = self.mean_image.shape[-1] // features.shape[-1]
         return functional.pixel_shuffle(cells, stride) + self.mean_image
 
+    @torch.no_grad()
+    def reconstruct_all(self, features: Tensor) -> Tensor:
+        """Return the images recovered from many features, in batches.
+
+        Args:
+            features: Standardised, any precision, shape ``(n, k, h, w)``.
+
+        Returns:
+            Shape ``(n, 3, size, size)``, not clamped.
+        """
+        return torch.cat([self.reconstruct(part.float()) for part in torch.split(features, 256)])
+
 
 @dataclass(frozen=True)
 class RidgeAttacker:

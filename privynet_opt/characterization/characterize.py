@@ -20,9 +20,10 @@ from privynet_opt.characterization.design import kept_grid, screen_topologies, t
 from privynet_opt.characterization.job import Job, run_job
 from privynet_opt.characterization.provenance import identity, sidecar
 from privynet_opt.characterization.results import MeasurementFolder, write_table
+from privynet_opt.characterization.schema import TRAINED_FIDELITIES
 from privynet_opt.datasets.image_set import Splits, split
 from privynet_opt.datasets.load import load_images
-from privynet_opt.errors import PrivyNetOptError
+from privynet_opt.errors import PrivyNetOptError, StudyError
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import Cut, choose_cuts, find_cuts
 from privynet_opt.networks.profile import profile_cut
@@ -139,7 +140,11 @@ def plan(
 
     Returns:
         Topology and fidelity pairs by cut layer; every trained topology is screened as well, and
-        where a subset is searched every strategy is trained, so that its gain is known.
+        where a subset is searched every strategy is trained, so that its gain is known. A screen
+        alone searches nothing.
+
+    Raises:
+        StudyError: If a searched subset is to keep all channels of its cut, or more.
     """
     space, settings = spec.search_space, spec.characterization
     grids = {cut.name: kept_grid(space.kept_filters, cut.channels) for cut in cuts}
@@ -152,11 +157,17 @@ def plan(
     converged = [t for t in trained if t.selection_seed == 0][: settings.full_topologies]
     wanted: dict[str, tuple[tuple[LocalTopology, str], ...]] = {}
     for cut, grid in grids.items():
-        searched = settings.searched.get(cut, ())
+        # Searching takes the cut's trained networks, which a screen alone must not wait for.
+        searched = settings.searched.get(cut, ()) if set(fidelities) != {"screen"} else ()
+        if searched and max(searched) >= grid[-1]:
+            raise StudyError(
+                f"`characterization.searched.{cut}` must be fewer than the cut's {grid[-1]} "
+                f"channels, but got {max(searched)}. Leave it out."
+            )
         screened = screen_topologies(
             cut, grid, space.selection_strategies, settings.repeated_seeds, searched
         )
-        compared = [t for t in screened if t.kept_filters in searched and t != screened[-1]]
+        compared = [t for t in screened if t.kept_filters in searched]
         mine = {
             "standard": [*compared, *(t for t in trained if t.cut_layer == cut)],
             "full": [t for t in converged if t.cut_layer == cut],
@@ -164,8 +175,9 @@ def plan(
         pairs = [(t, "screen") for t in dict.fromkeys([*screened, *mine["standard"]])]
         if "amortised" in fidelities:
             pairs += [(t, "amortised") for t, _ in pairs]
-        for fidelity in sorted(set(fidelities) & set(mine), reverse=True):
-            pairs += [(t, fidelity) for t in dict.fromkeys(mine[fidelity])]
+        for fidelity in TRAINED_FIDELITIES:
+            if fidelity in fidelities:
+                pairs += [(t, fidelity) for t in dict.fromkeys(mine[fidelity])]
         wanted[cut] = tuple(pairs)
     return wanted
 

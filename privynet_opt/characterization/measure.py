@@ -12,7 +12,6 @@ from privynet_opt.attacks.amortised import AmortisedNetworks
 from privynet_opt.attacks.decoder import reconstruct, train_decoder
 from privynet_opt.attacks.fine_tuning import adapt_decoder, fine_tune
 from privynet_opt.attacks.metrics import psnr_db, ssim
-from privynet_opt.attacks.ridge import LinearDecoder
 from privynet_opt.characterization.bank import CutBank
 from privynet_opt.characterization.recipes import ADAPTATION, MIRRORING, TRAINED, TrainedFidelity
 from privynet_opt.networks.cloud import classify, train_cloud_network
@@ -36,7 +35,7 @@ def measure_screen(bank: CutBank, topology: LocalTopology) -> Row:
     """
     started = time.perf_counter()
     kept = list(kept_channels(topology, bank.statistics))
-    recovered = _linear_reconstruction(bank, bank.ridge.decoder(kept), kept)
+    recovered = bank.ridge.decoder(kept).reconstruct_all(bank.score_features[:, kept])
     scores = bank.classifier.scores(bank.score_pooled, kept)
     leak = float(psnr_db(bank.score_images, recovered).mean())
     return {
@@ -69,7 +68,7 @@ def measure_amortised(bank: CutBank, networks: AmortisedNetworks, topology: Loca
     decoder_epochs = networks.epochs[0]
     if bank.cut.height > ADAPTATION.finest_untouched_grid:
         n_images, recipe = ADAPTATION.at(networks.decoder.trunk_grid)
-        attacker, _ = _training_sets(bank, kept, n_images)
+        attacker = _attacker_set(bank, kept, n_images)
         networks = adapt_decoder(networks, kept, attacker, recipe, networks.seed)
         decoder_epochs += networks.epochs[0]
     linear, recovered, scores = networks.score(kept, bank.score_features[:, kept])
@@ -127,7 +126,8 @@ Outcome = tuple[Tensor, Tensor, Tensor, tuple[int, int]]
 def _from_scratch(
     bank: CutBank, kept: list[int], recipe: TrainedFidelity, seed: int, mirrors: bool
 ) -> Outcome:
-    attacker, cloud = _training_sets(bank, kept, recipe.max_images)
+    attacker = _attacker_set(bank, kept, recipe.max_images)
+    cloud = _cloud_set(bank, kept, recipe.max_images)
     mirrored: tuple[Tensor | None, Tensor | None] = (None, None)
     if mirrors:
         mirrored = (bank.mirrored("attacker", kept), bank.mirrored("cloud", kept))
@@ -139,31 +139,30 @@ def _from_scratch(
     with torch.no_grad():
         recovered = reconstruct(decoder, linear, seen)
         correct = classify(network, seen) == bank.score_labels
-        return (
-            _linear_reconstruction(bank, linear, kept),
-            recovered,
-            correct,
-            (decoder_epochs, cloud_epochs),
-        )
+    return linear.reconstruct_all(seen), recovered, correct, (decoder_epochs, cloud_epochs)
 
 
 def _fine_tuned(
     start: AmortisedNetworks, bank: CutBank, kept: list[int], recipe: TrainedFidelity, seed: int
 ) -> Outcome:
-    sets = _training_sets(bank, kept, recipe.max_images)
-    own = fine_tune(start, kept, *sets, (recipe.decoder, recipe.cloud), seed)
+    attacker = _attacker_set(bank, kept, recipe.max_images)
+    cloud = _cloud_set(bank, kept, recipe.max_images)
+    own = fine_tune(start, kept, attacker, cloud, (recipe.decoder, recipe.cloud), seed)
     linear, recovered, scores = own.score(kept, bank.score_features[:, kept])
     return linear, recovered, scores.argmax(1) == bank.score_labels, own.epochs
 
 
-def _training_sets(
-    bank: CutBank, kept: list[int], max_images: int
-) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Return the attacker's features and images, and the cloud's features and labels."""
-    splits, device = bank.source.splits, bank.score_images.device
-    seen, heard = (bank.features[s][:max_images, kept] for s in ("attacker", "cloud"))
-    images = splits.attacker.images[: len(seen)].to(device).float() / 255
-    return (seen, images), (heard, splits.cloud.labels[: len(heard)].to(device))
+def _attacker_set(bank: CutBank, kept: list[int], max_images: int) -> tuple[Tensor, Tensor]:
+    """Return the attacker's features and images."""
+    seen = bank.features["attacker"][:max_images, kept]
+    images = bank.source.splits.attacker.images[: len(seen)].to(seen.device)
+    return seen, images.float() / 255
+
+
+def _cloud_set(bank: CutBank, kept: list[int], max_images: int) -> tuple[Tensor, Tensor]:
+    """Return the cloud's features and labels."""
+    heard = bank.features["cloud"][:max_images, kept]
+    return heard, bank.source.splits.cloud.labels[: len(heard)].to(heard.device)
 
 
 def _privacy_loss(bank: CutBank, linear: Tensor, name: str, recovered: Tensor) -> Row:
@@ -179,11 +178,6 @@ def _privacy_loss(bank: CutBank, linear: Tensor, name: str, recovered: Tensor) -
         "ridge_psnr_db": leaks["ridge"],
         "decoder_psnr_db": leaks[name],
     }
-
-
-def _linear_reconstruction(bank: CutBank, linear: LinearDecoder, kept: list[int]) -> Tensor:
-    batches = torch.split(bank.score_features, 256)
-    return torch.cat([linear.reconstruct(batch[:, kept].float()) for batch in batches])
 
 
 def _key(topology: LocalTopology, fidelity: str, training_seed: int) -> Row:

@@ -21,8 +21,8 @@ STARTS = ("scratch", "amortised")
 
 
 NOISE_DB = 0.3
-"""A difference in dB that audits put down to noise: random subsets of one size and two training
-seeds of one topology differ by about as much."""
+"""A difference in dB that audits put down to noise: the standard deviation over random subsets of
+one size is 0.27 dB (cifar10, ``standard``, median of seven sizes)."""
 
 
 @dataclass(frozen=True)

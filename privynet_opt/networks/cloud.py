@@ -94,7 +94,7 @@ def train_cloud_network(
     cloud = CloudNetwork(features.shape[1], features.shape[-1], n_classes).to(features.device)
     cloud = cloud.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    pairs = MirroredPairs.of((features,), None if mirrored is None else (mirrored,), seed)
+    pairs = MirroredPairs((features,), None if mirrored is None else (mirrored,), seed)
 
     def loss(network: nn.Module, positions: Tensor) -> Tensor:
         (seen,) = pairs.pick(positions, network.training)

@@ -6,38 +6,25 @@ of mirrored images are computed like any others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True)
 class MirroredPairs:
     """Two versions of the same training images, one of which is shown by the toss of a coin.
 
-    Attributes:
+    Args:
         plain: One tensor per quantity (features, images, ...), first axis the images.
         mirrored: The same of the mirrored images; None shows the plain ones only.
-        generator: Tosses the coins.
+        seed: Seed of the coins.
     """
 
-    plain: tuple[Tensor, ...]
-    mirrored: tuple[Tensor, ...] | None
-    generator: torch.Generator
-
-    @classmethod
-    def of(
-        cls, plain: tuple[Tensor, ...], mirrored: tuple[Tensor, ...] | None, seed: int
-    ) -> MirroredPairs:
-        """Pair two versions.
-
-        Args:
-            plain: See the attributes.
-            mirrored: See the attributes.
-            seed: Seed of the coins.
-        """
-        return cls(plain, mirrored, torch.Generator().manual_seed(seed))
+    def __init__(
+        self, plain: tuple[Tensor, ...], mirrored: tuple[Tensor, ...] | None, seed: int
+    ) -> None:
+        self.plain = plain
+        self.mirrored = mirrored
+        self.generator = torch.Generator().manual_seed(seed)
 
     def pick(self, positions: Tensor, is_training: bool) -> tuple[Tensor, ...]:
         """Return a mini-batch.

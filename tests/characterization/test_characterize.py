@@ -23,7 +23,7 @@ from privynet_opt.characterization.results import MeasurementFolder
 from privynet_opt.characterization.schema import KEY
 from privynet_opt.characterization.table import load_table
 from privynet_opt.cost import cut_costs
-from privynet_opt.errors import TableError
+from privynet_opt.errors import StudyError, TableError
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import choose_cuts, find_cuts
 from privynet_opt.networks.small_cnn import SmallCNN
@@ -257,6 +257,20 @@ def conv1_bank(study):
     backbone = load_backbone("small_cnn")
     (cut,) = choose_cuts(find_cuts(backbone.graph, 8), ["conv1"])
     return build_bank(FeatureSource(backbone, cut, load_splits(study, None), CPU, keep=True))
+
+
+def test_a_screen_alone_searches_nothing(tmp_path):
+    (tmp_path / "study.toml").write_text(SEARCHED)
+    path = characterize(load_study(tmp_path), None, None, tmp_path / "o", fidelities=("screen",))
+    assert "searched" not in set(load_table(path).rows["selection_strategy"])
+    assert not (tmp_path / "o" / "amortised").exists()
+
+
+def test_a_searched_subset_of_all_channels_is_refused(tmp_path):
+    text = SEARCHED.replace("conv4 = [8]", "conv4 = [32]").replace("[2, 8]", "[2, 8, 32]")
+    (tmp_path / "study.toml").write_text(text)
+    with pytest.raises(StudyError, match=r"searched\.conv4` must be fewer than the cut's 32"):
+        characterize(load_study(tmp_path), None, None, tmp_path, fidelities=("amortised",))
 
 
 def test_a_decoder_tuned_to_one_subset_attacks_it_better(conv1_bank, amortised, monkeypatch):

@@ -93,7 +93,7 @@ def test_a_trained_network_stays_as_it_is_where_training_does_not_help():
 
 def test_mirrored_images_are_shown_half_the_time_and_all_quantities_turn_together():
     plain = torch.zeros(1000, 2, dtype=torch.float16)
-    pairs = MirroredPairs.of((plain, plain), (plain + 1, plain + 1), seed=0)
+    pairs = MirroredPairs((plain, plain), (plain + 1, plain + 1), seed=0)
     features, images = pairs.pick(torch.arange(1000), is_training=True)
     assert features.dtype == torch.float32
     assert float(features.mean()) == pytest.approx(0.5, abs=0.05)
