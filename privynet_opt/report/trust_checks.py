@@ -24,6 +24,9 @@ SEARCH_GAP = 0.05
 """Share of the enumerated hypervolume that the bare search may miss before it is worth saying."""
 
 
+ENOUGH_CONVERGED = 12
+"""Converged measurements that are asked for before predictions of that fidelity count as sound."""
+
 SECRECY_DB = 0.5
 """What keeping the kept filters secret must cost an attacker who guesses them to be worth saying
 that it protects."""
@@ -74,6 +77,13 @@ def _attackers(result: OptimizationResult) -> Check:
     trained, fidelity = result.table.trained, result.proxies.fidelity
     n_such = int((trained["fidelity"] == fidelity).sum())
     rows = f"{n_such:,} of {len(trained):,} trained measurements are of fidelity {fidelity}"
+    if fidelity == FIDELITIES[-1] and n_such < ENOUGH_CONVERGED:
+        return Check(
+            "watch",
+            "Few attackers were trained to convergence",
+            f"{rows}; {ENOUGH_CONVERGED} or more, spread over cuts and counts, teach what they add "
+            "to cheaper ones well. Measure more with `privynet-opt characterize --fidelity full`.",
+        )
     if fidelity == FIDELITIES[-1]:
         return Check(
             "good",

@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from fake_result import fake_result
 
@@ -149,6 +150,15 @@ def test_short_recipes_alone_are_worth_a_warning():
     assert "Predictions are for attackers trained to convergence" in titles(result, "good")
     result.proxies.fidelity = "standard"
     assert "Attackers were trained by a short recipe" in titles(result, "watch")
+
+
+def test_few_converged_attackers_are_worth_a_warning():
+    result = fake_result()
+    full = result.table.trained["fidelity"] == "full"
+    result.table.trained = pd.concat([result.table.trained[full][:11], result.table.trained[~full]])
+    assert "Few attackers were trained to convergence" in titles(result, "watch")
+    result.table.trained = pd.concat([result.table.trained, fake_result().table.trained[full][11:]])
+    assert "Predictions are for attackers trained to convergence" in titles(result, "good")
 
 
 def test_an_attack_that_another_contradicts_is_worth_a_warning():
