@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from privynet_opt.characterization import job, measure, recipes, subset_search
-from privynet_opt.characterization.bank import FeatureSource, build_bank
+from privynet_opt.characterization.bank import CutBank, FeatureSource, build_bank
 from privynet_opt.characterization.characterize import characterize, load_splits
 from privynet_opt.characterization.results import MeasurementFolder
 from privynet_opt.characterization.schema import KEY
@@ -27,6 +27,7 @@ from privynet_opt.errors import StudyError, TableError
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import choose_cuts, find_cuts
 from privynet_opt.networks.small_cnn import SmallCNN
+from privynet_opt.networks.training import TrainingRecipe
 from privynet_opt.study_spec import load_study
 from privynet_opt.topology import LocalTopology
 
@@ -297,6 +298,29 @@ def test_features_of_mirrored_images_are_those_of_the_mirrored_images(conv1_bank
     expected = ((raw - conv1_bank.mean) / conv1_bank.std)[:, [3, 1]]
     seen = conv1_bank.mirrored("cloud", [3, 1]).float()
     torch.testing.assert_close(seen, expected, atol=0.02, rtol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "splits"), [("standard", []), ("full", ["attacker", "cloud"])]
+)
+def test_full_alone_trains_on_mirrored_images_too(conv1_bank, monkeypatch, fidelity, splits):
+    brief = TrainingRecipe(max_epochs=1, patience=1)
+    recipe = recipes.TrainedFidelity(max_images=1000, decoder=brief, cloud=brief)
+    monkeypatch.setitem(recipes.FROM_SCRATCH, fidelity, recipe)
+    topology, seen = LocalTopology("conv1", 2, "lda"), []
+    plain = measure.measure_trained(conv1_bank, topology, fidelity, 1)
+    mirrored = CutBank.mirrored
+
+    def unlike(bank, split, kept):
+        seen.append(split)
+        return mirrored(bank, split, kept) * 0
+
+    monkeypatch.setattr(CutBank, "mirrored", unlike)
+    changed = measure.measure_trained(conv1_bank, topology, fidelity, 1)
+    assert seen == splits
+    # What the mirrored images show matters to both networks where they are used, and only there.
+    for column in ("decoder_psnr_db", "accuracy"):
+        assert (changed[column] != plain[column]) == bool(splits)
 
 
 def test_finer_trunks_adapt_on_as_many_cells():
