@@ -35,6 +35,18 @@ def main() -> None:
         for name in ("psnr_db", "accuracy", "ssim"):
             rank = rank_correlation(pairs[name].to_numpy(), pairs[f"{name}_amortised"].to_numpy())
             print(f"Spearman of {name}, nothing fitted: {rank:.3f}")
+    own = table.trained[table.trained["fidelity"] == "standard"]
+    gain = (own["decoder_psnr_db"] - own["ridge_psnr_db"]).agg(["mean", "max"])
+    print(f"standard, own decoder over the closed form, dB: {_said(gain)}")
+    both = own.merge(table.trained[table.trained["fidelity"] == "full"], on=TOPOLOGY_COLUMNS)
+    if not both.empty:
+        for name in ("psnr_db", "accuracy"):
+            added = (both[f"{name}_y"] - both[f"{name}_x"]).agg(["mean", "max"])
+            print(f"full over standard, {len(both)} topologies, {name}: {_said(added)}")
+
+
+def _said(found: pd.Series) -> str:
+    return f"{found['mean']:.3f} on average and {found['max']:.3f} at most"
 
 
 def _gaps(pairs: pd.DataFrame) -> pd.Series:

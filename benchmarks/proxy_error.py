@@ -22,7 +22,12 @@ from privynet_opt.proxies.estimates import TARGETS, Estimates
 from privynet_opt.proxies.fit import trained_rows
 from privynet_opt.proxies.gaussian_process import GaussianProcess
 from privynet_opt.proxies.inputs import INPUT_NAMES, ProxyInputs
-from privynet_opt.proxies.validation import group_folds, held_out, rank_correlation
+from privynet_opt.proxies.validation import (
+    ProxyValidation,
+    group_folds,
+    held_out,
+    rank_correlation,
+)
 from privynet_opt.study_spec import load_study
 
 ESTIMATES = [name for name in INPUT_NAMES if "estimated" in name]
@@ -59,6 +64,26 @@ def baseline_errors(table: CharacterizationTable) -> pd.DataFrame:
                 predictions[f"{what} ({name})"], _ = held_out(build, columns, measured, folds)
         lines += [line(target, name, measured, values) for name, values in predictions.items()]
     return pd.DataFrame(lines)
+
+
+def parts(table: CharacterizationTable, validation: ProxyValidation) -> pd.DataFrame:
+    """Return a proxy's held-out error by fidelity, by cut, and where cuts have amortised rows."""
+    rows = validation.predictions
+    error = (rows["predicted"] - rows["measured"]).abs()
+    amortised = rows["cut_layer"].isin(set(table.amortised["cut_layer"]))
+    kinds = {
+        "fidelity": rows["fidelity"],
+        "cut_layer": rows["cut_layer"],
+        "amortised rows": amortised.map({True: "with", False: "without"}),
+    }
+    found = pd.concat(
+        [
+            error.groupby(key.rename(None), sort=False).agg(["size", "mean"])
+            for key in kinds.values()
+        ],
+        keys=kinds,
+    )
+    return found.set_axis(["rows", "mean_absolute_error"], axis=1)
 
 
 def line(target: str, name: str, measured: np.ndarray, predicted: np.ndarray) -> dict[str, object]:
@@ -102,6 +127,9 @@ def main() -> None:
     everything = pd.concat([chosen, baseline_errors(table)]).sort_values("target", kind="stable")
     print(everything.to_string(index=False, float_format="%.4f", na_rep=""), "\n")
     print(models.to_string(index=False, float_format="%.4f"))
+    for validation in validations:
+        print(f"\n{validation.target}, held out, by part of the table")
+        print(parts(table, validation).to_string(float_format="%.4f"))
 
 
 if __name__ == "__main__":
