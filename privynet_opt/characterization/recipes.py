@@ -29,13 +29,13 @@ class TrainedFidelity:
 FROM_SCRATCH = {
     "standard": TrainedFidelity(
         max_images=10_000,
-        decoder=TrainingRecipe(max_epochs=8, patience=3),
-        cloud=TrainingRecipe(max_epochs=6, patience=3),
+        decoder=TrainingRecipe(max_epochs=8, patience=3, min_steps=1_000),
+        cloud=TrainingRecipe(max_epochs=6, patience=3, min_steps=800),
     ),
     "full": TrainedFidelity(
         max_images=1_000_000,
-        decoder=TrainingRecipe(max_epochs=20, patience=6),
-        cloud=TrainingRecipe(max_epochs=20, patience=6),
+        decoder=TrainingRecipe(max_epochs=20, patience=6, min_steps=2_500),
+        cloud=TrainingRecipe(max_epochs=20, patience=6, min_steps=2_500),
     ),
 }
 """``standard`` is minutes of CPU, ``full`` trains to convergence on every image there is: at conv6
@@ -48,8 +48,8 @@ with 16 filters worth 0.35 dB and 6 points of accuracy after 20 epochs."""
 FROM_AMORTISED = {
     "standard": TrainedFidelity(
         max_images=10_000,
-        decoder=TrainingRecipe(max_epochs=4, patience=4),
-        cloud=TrainingRecipe(max_epochs=4, patience=4),
+        decoder=TrainingRecipe(max_epochs=4, patience=4, min_steps=500),
+        cloud=TrainingRecipe(max_epochs=4, patience=4, min_steps=500),
     ),
     "full": FROM_SCRATCH["full"],
 }
@@ -60,8 +60,8 @@ TRAINED = dict(zip(STARTS, (FROM_SCRATCH, FROM_AMORTISED), strict=True))
 
 AMORTISED = TrainedFidelity(
     max_images=10_000,
-    decoder=TrainingRecipe(max_epochs=24, patience=24),
-    cloud=TrainingRecipe(max_epochs=12, patience=12),
+    decoder=TrainingRecipe(max_epochs=24, patience=24, min_steps=3_000),
+    cloud=TrainingRecipe(max_epochs=12, patience=12, min_steps=1_500),
 )
 """A cut's amortised networks, which serve every subset of its channels."""
 

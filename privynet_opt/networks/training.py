@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -29,12 +29,27 @@ class TrainingRecipe:
         patience: Epochs without a better held-out loss after which training stops.
         batch_size: Images per step.
         peak_learning_rate: Height of the one cycle (Smith & Topin, arXiv:1708.07120).
+        min_steps: Few images make short epochs: cycle and patience are lengthened, in proportion,
+            until the cycle has so many steps.
     """
 
     max_epochs: int
     patience: int
     batch_size: int = 64
     peak_learning_rate: float = 2e-3
+    min_steps: int = 0
+
+    def lengthened(self, n_images: int) -> TrainingRecipe:
+        """Return the recipe that has `min_steps` with so many images.
+
+        Args:
+            n_images: Images of one epoch.
+        """
+        steps = -(-n_images // self.batch_size)
+        times = -(-self.min_steps // (self.max_epochs * steps))
+        if times <= 1:
+            return self
+        return replace(self, max_epochs=times * self.max_epochs, patience=times * self.patience)
 
 
 Loss = Callable[[nn.Module, Tensor], Tensor]
@@ -67,6 +82,7 @@ def train(
         Epochs trained.
     """
     n_fit = n_images - max(1, int(HELD_OUT_SHARE * n_images))
+    recipe = recipe.lengthened(n_fit)
     held_out = torch.arange(n_fit, n_images).split(4 * recipe.batch_size)
     run = _Run(network, recipe, -(-n_fit // recipe.batch_size), seed)
 

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from privynet_opt.characterization import job, measure, recipes, subset_search
+from privynet_opt.characterization.audit import audit_table
 from privynet_opt.characterization.bank import CutBank, FeatureSource, build_bank
 from privynet_opt.characterization.characterize import characterize, load_splits
 from privynet_opt.characterization.results import MeasurementFolder
@@ -58,13 +59,41 @@ N_SCREENED = 7 + 7 + 1 + 7 + 7 + 1
 
 RUN = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 import torch
+from privynet_opt.characterization import recipes
 from privynet_opt.characterization.characterize import characterize
 from privynet_opt.study_spec import load_study
 torch.set_num_threads(1)
+for tier in recipes.TRAINED.values():
+    for name, recipe in tier.items():
+        short = [replace(part, min_steps=0) for part in (recipe.decoder, recipe.cloud)]
+        tier[name] = replace(recipe, decoder=short[0], cloud=short[1])
 characterize(load_study(sys.argv[1]), None, None, Path(sys.argv[2]))
 """
+"""A run of its own process, with as little training as `short_recipes` gives the others."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_recipes():
+    """The epochs meant for thousands of images, of a few hundred: enough to see what is learned."""
+
+    def short(recipe, share=1):
+        decoder, cloud = (
+            replace(part, max_epochs=part.max_epochs // share, min_steps=0)
+            for part in (recipe.decoder, recipe.cloud)
+        )
+        return replace(recipe, decoder=decoder, cloud=cloud)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for tier in recipes.TRAINED.values():
+            for name, recipe in tier.items():
+                patch.setitem(tier, name, short(recipe))
+        shorter = short(recipes.AMORTISED, 3)
+        for module in (recipes, job):
+            patch.setattr(module, "AMORTISED", shorter)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -151,20 +180,6 @@ def test_a_killed_run_resumes_to_the_rows_of_an_undisturbed_one(study, measured,
         for path in (tmp_path / "characterization.csv", measured)
     )
     pd.testing.assert_frame_equal(resumed, undisturbed, rtol=1e-3)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def shorter_amortised_training():
-    """A third of the epochs is enough for 8×8 digits."""
-    decoder, cloud = (
-        replace(recipe, max_epochs=recipe.max_epochs // 3)
-        for recipe in (recipes.AMORTISED.decoder, recipes.AMORTISED.cloud)
-    )
-    short = replace(recipes.AMORTISED, decoder=decoder, cloud=cloud)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recipes, "AMORTISED", short)
-        patch.setattr(job, "AMORTISED", short)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -358,3 +373,21 @@ def test_worker_processes_measure_the_same(study, measured, tmp_path):
 def test_study_file_travels_with_the_table(measured):
     assert load_study(measured.parent).name == "digits-test"
     assert Path(measured.parent / "characterization.json").is_file()
+
+
+def test_a_repair_measures_what_was_attacked_too_weakly_at_the_next_fidelity(
+    study, amortised, tmp_path
+):
+    shutil.copytree(amortised.parent, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "measurements" / "conv4--8--lda--0--amortised--1.json"
+    row = json.loads(path.read_text())
+    weak = {n: row[n] - 8.0 for n in ("psnr_db", "ridge_psnr_db", "decoder_psnr_db")}
+    path.write_text(json.dumps({**row, **weak}))
+    arguments = (study, None, None, tmp_path)
+    assert load_table(characterize(*arguments, fidelities=("amortised",))).trained.empty
+    table = load_table(characterize(*arguments, fidelities=("amortised",), repair=True))
+    found = audit_table(table).violations
+    assert LocalTopology("conv4", 8, "lda") in {v.weak for v in found}
+    assert all(v.measured_again for v in found if v.fidelity != "full")
+    again = table.trained[table.trained["selection_strategy"] == "lda"]
+    assert again["fidelity"].tolist()[0] == "standard"

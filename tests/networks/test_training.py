@@ -100,3 +100,17 @@ def test_mirrored_images_are_shown_half_the_time_and_all_quantities_turn_togethe
     assert torch.equal(features, images)
     held_out, _ = pairs.pick(torch.arange(10), is_training=False)
     assert float(held_out.sum()) == 0
+
+
+def test_few_images_are_shown_more_often_until_there_are_enough_steps():
+    recipe = TrainingRecipe(max_epochs=2, patience=1, batch_size=16, min_steps=50)
+    assert recipe.lengthened(180) == TrainingRecipe(6, 3, 16, min_steps=50)  # 12 steps an epoch
+    assert recipe.lengthened(16 * 25) == recipe
+    losses = []
+
+    def counting(network, positions):
+        losses.append(network.training)
+        return squared_error(network, positions)
+
+    assert train(linear(), counting, 200, recipe, seed=0) == 6
+    assert sum(losses) == 72
