@@ -35,6 +35,7 @@ weights = {weights}  # torchvision's name, a state-dict file, or "none"
 [data]
 name = {data}
 image_size = {image_size}  # pixels, square; images of another size are resized
+classes = []  # such as {two_classes}; empty for all
 
 [search_space]
 # Every place where {network} can be cut: layer, channels × rows × columns.
@@ -111,6 +112,7 @@ def write_study(
         weights=json.dumps(weights),
         data=json.dumps(kind),
         image_size=image_size,
+        two_classes=json.dumps(list(train.class_names[:2])),
         cuts="\n".join(_cut_line(cut) for cut in cuts),
         kept_filters=_counts(max(cut.channels for cut in cuts)),
         strategies=json.dumps(list(CLOSED_FORM_STRATEGIES)),

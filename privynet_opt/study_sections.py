@@ -38,10 +38,12 @@ class DataSpec:
     Attributes:
         name: A torchvision dataset, a folder, an ``.npz`` file, or ``"digits"``.
         image_size: Rows and columns in pixels.
+        classes: Names of the classes that are used; empty for all.
     """
 
     name: str
     image_size: int
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,13 @@ def read_data(section: Section) -> DataSpec:
     Args:
         section: The table; its faults are noted there.
     """
-    data = DataSpec(section.take("name", str), _positive(section, "image_size"))
+    data = DataSpec(
+        section.take("name", str),
+        _positive(section, "image_size"),
+        section.take_list("classes", str, ()),
+    )
+    if len(data.classes) == 1:
+        section.fault("classes", "be two or more", f"{data.classes[0]!r} alone")
     section.check_no_others()
     return data
 

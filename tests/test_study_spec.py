@@ -86,6 +86,7 @@ def test_a_binary_file_is_refused(tmp_path: Path) -> None:
         ('name = "toy"\ntitle', 'name = "a/b"\ntitle', ["`name` must consist of letters"]),
         ("image_size = 16", 'image_size = "16"', ["`data.image_size` must be a whole number"]),
         ("image_size = 16", "image_size = 0", ["`data.image_size` must be at least 1, but got 0"]),
+        ("image_size = 16", 'image_size = 16\nclasses = ["a"]', ["`data.classes` must be two"]),
         ("image_size = 16", "image_size = true", ["`data.image_size`", "but got True"]),
         ("[data]", "[dat]", ["`data` must be a table", "`dat`", "Did you mean 'data'?"]),
         ('weights = "none"', 'wieghts = "none"', ["`network.wieghts`", "Did you mean 'weights'?"]),

@@ -195,7 +195,7 @@ def load_splits(spec: StudySpec, data: Path | None) -> Splits:
     Raises:
         DataError: If the images cannot be read or are too few.
     """
-    train, test = load_images(spec.data.name, data, spec.data.image_size)
+    train, test = load_images(spec.data.name, data, spec.data.image_size, spec.data.classes)
     settings = spec.characterization
     return split(train, test, settings.n_cloud, settings.n_attacker, settings.n_score, SPLIT_SEED)
 

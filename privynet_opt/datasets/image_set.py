@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from privynet_opt.errors import DataError
+from privynet_opt.errors import DataError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,31 @@ class ImageSet:
             The subset, in that order.
         """
         return ImageSet(self.images[indices], self.labels[indices], self.class_names)
+
+    def of_classes(self, names: Sequence[str]) -> ImageSet:
+        """Return the images of some classes.
+
+        Args:
+            names: Names of classes, in the order of the new labels.
+
+        Returns:
+            The subset, in the order of this set.
+
+        Raises:
+            DataError: If there is no such class.
+        """
+        for name in names:
+            if name not in self.class_names:
+                raise DataError(
+                    f"`data.classes` must be classes of the images, but got {name!r}. "
+                    + did_you_mean(name, self.class_names)
+                )
+        new_label = torch.full((len(self.class_names),), -1)
+        for label, name in enumerate(names):
+            new_label[self.class_names.index(name)] = label
+        labels = new_label[self.labels]
+        wanted = labels >= 0
+        return ImageSet(self.images[wanted], labels[wanted], tuple(names))
 
     def sha256(self) -> str:
         """Return a hash over pixels and labels."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from privynet_opt.errors import DataError
 
 
 def load_images(
-    name: str, directory: Path | None, image_size: int
+    name: str, directory: Path | None, image_size: int, classes: Sequence[str] = ()
 ) -> tuple[ImageSet, ImageSet | None]:
     """Load a data set.
 
@@ -27,13 +28,25 @@ def load_images(
             with ``images`` ``(n, h, w, 3)`` or ``(n, h, w)`` and ``labels``. None only for
             ``"digits"``.
         image_size: Rows and columns the network is given; images of another size are resized.
+        classes: Names of the classes to keep; none keeps all.
 
     Returns:
         Training images, and test images if the source keeps them apart.
 
     Raises:
-        DataError: If nothing is there, a file cannot be read, or shapes and labels are wrong.
+        DataError: If nothing is there, a file cannot be read, shapes and labels are wrong, or
+            there is no such class.
     """
+    train, test = _load_all(name, directory, image_size)
+    if classes:
+        train = train.of_classes(classes)
+        test = None if test is None else test.of_classes(classes)
+    return train, test
+
+
+def _load_all(
+    name: str, directory: Path | None, image_size: int
+) -> tuple[ImageSet, ImageSet | None]:
     if name == "digits" and directory is None:
         return _load_digits(image_size), None
     if directory is None:

@@ -178,3 +178,19 @@ def test_three_sets_share_no_image_and_the_seed_repeats_them():
 def test_too_few_images_are_counted():
     with pytest.raises(DataError, match="train images are 100 and 110 are asked for"):
         split(numbered(100), None, 60, 30, 20, seed=0)
+
+
+def test_some_classes_are_kept_and_labelled_in_the_order_they_are_named(tmp_path):
+    write_folder(tmp_path / "train", classes=("ant", "bee", "cat"))
+    write_folder(tmp_path / "test", classes=("ant", "bee", "cat"), n=1)
+    everything, _ = load_images("mine", tmp_path, 8)
+    train, test = load_images("mine", tmp_path, 8, ("cat", "ant"))
+    assert train.class_names == test.class_names == ("cat", "ant")
+    assert train.labels.tolist() == [1, 1, 1, 0, 0, 0]
+    assert test.labels.tolist() == [1, 0]
+    assert torch.equal(train.images[3:], everything.images[6:])
+
+
+def test_a_class_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"'dot'\. Did you mean 'dog'\?"):
+        load_images("mine", write_folder(tmp_path), 8, ("cat", "dot"))
