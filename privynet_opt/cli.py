@@ -150,6 +150,7 @@ def characterize(asked: argparse.Namespace) -> int:
         workers=asked.workers,
         n_trained=asked.topologies,
         start=asked.start,
+        repair=asked.repair,
         notes={"data": asked.data_note, "weights": asked.weights_note},
     )
     print(f"Measured: {table}")

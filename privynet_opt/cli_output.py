@@ -72,8 +72,9 @@ def print_audit(audit: Audit, table: Path) -> None:
         rows.append((RULES[rule], fidelity, f"{compared:,}", f"{broken:,}"))
     print("\n".join(aligned(rows, "<<>>")))
     for v in audit.violations:
+        again = f" It is measured at {v.measured_again} too." if v.measured_again else ""
         text = f"{v.fidelity}: {v.weak} was attacked too weakly: {v.strong}"
-        print("\n".join(wrapped(f"{text} shows {v.excess_db:.2f} dB more.", "! ")))
+        print("\n".join(wrapped(f"{text} shows {v.excess_db:.2f} dB more.{again}", "! ")))
     if not audit.spreads.empty:
         print("standard deviation over random subsets of one size, median over sizes and cuts")
         spreads = [("fidelity", "sizes", "psnr_db", "accuracy")]

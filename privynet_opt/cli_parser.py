@@ -164,6 +164,11 @@ def _add_characterize(commands: argparse._SubParsersAction[Parser], function: Co
         help="where the networks of standard and full start: from scratch, or from the cut's "
         "amortised networks, which takes fewer epochs (scratch)",
     )
+    add(
+        "--repair",
+        action="store_true",
+        help="afterwards measure what an audit finds attacked too weakly at the next fidelity",
+    )
     add("--workers", type=_positive, default=1, metavar="N", help="processes (1)")
     add("--topologies", type=_positive, metavar="N", help="how many are trained (the study's)")
     add(

@@ -8,17 +8,16 @@ Whatever breaks one of these rules is a weak attack, not privacy.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import pandas as pd
 
+from privynet_opt.characterization.envelope import NESTED_STRATEGIES
 from privynet_opt.characterization.schema import FIDELITIES, KEY, NOISE_DB
 from privynet_opt.characterization.table import CharacterizationTable
 from privynet_opt.topology import LocalTopology
-
-NESTED_STRATEGIES = ("random", "lda", "privacy", "magnitude")
-"""Strategies whose smaller choices are part of their larger ones, seed by seed."""
 
 CLOSED_FORM = "the closed form on the same channels"
 """What shows that a decoder was trained too little."""
@@ -41,16 +40,19 @@ class Violation:
     Attributes:
         rule: A key of `RULES`.
         fidelity: Of both measurements.
-        weak: The topology whose attacker was too weak, in words.
-        strong: The topology, or the attacker, that shows it.
+        weak: The topology whose attacker was too weak.
+        strong: The topology, or the attacker, that shows it, in words.
         excess_db: By how much the rule is broken, in dB.
+        measured_again: The highest fidelity above this one at which the weak topology is measured
+            too; empty if there is none.
     """
 
     rule: str
     fidelity: str
-    weak: str
+    weak: LocalTopology
     strong: str
     excess_db: float
+    measured_again: str
 
 
 @dataclass(frozen=True)
@@ -98,11 +100,24 @@ def audit_table(table: CharacterizationTable, noise_db: float = NOISE_DB) -> Aud
             if len(pairs):
                 compared[rule, fidelity] = len(pairs)
             for pair in pairs[pairs["excess_db"] > noise_db].to_dict("records"):
-                weak = _words(rows.loc[pair["weak"]])
-                strong = CLOSED_FORM if rule == "training" else _words(rows.loc[pair["strong"]])
-                violations.append(Violation(rule, fidelity, weak, strong, pair["excess_db"]))
+                violations.append(_violation(rule, everything, pair))
     violations.sort(key=lambda violation: -violation.excess_db)
     return Audit(compared, tuple(violations), _spreads(table.rows), noise_db)
+
+
+def _violation(rule: str, rows: pd.DataFrame, pair: dict[Hashable, Any]) -> Violation:
+    weak, strong = (_topology(rows.loc[pair[role]]) for role in ("weak", "strong"))
+    same = (rows[list(KEY[:4])] == rows.loc[pair["weak"], list(KEY[:4])]).all(axis=1)
+    fidelity = rows.loc[pair["weak"], "fidelity"]
+    again = max(rows.loc[same, "fidelity"], key=FIDELITIES.index)
+    return Violation(
+        rule=rule,
+        fidelity=fidelity,
+        weak=weak,
+        strong=CLOSED_FORM if rule == "training" else str(strong),
+        excess_db=pair["excess_db"],
+        measured_again="" if again == fidelity else again,
+    )
 
 
 def _training(rows: pd.DataFrame) -> pd.DataFrame:
@@ -147,8 +162,9 @@ def _pairs(rows: pd.DataFrame, weak: Labels, strong: Labels) -> pd.DataFrame:
     return pd.DataFrame({"weak": list(weak), "strong": list(strong), "excess_db": excess_db})
 
 
-def _words(row: pd.Series[Any]) -> str:
-    return str(LocalTopology(*(row[name] for name in KEY[:4])))
+def _topology(row: pd.Series[Any]) -> LocalTopology:
+    cut_layer, kept_filters, strategy, seed = (row[name] for name in KEY[:4])
+    return LocalTopology(cut_layer, int(kept_filters), strategy, int(seed))
 
 
 def _spreads(rows: pd.DataFrame) -> pd.DataFrame:

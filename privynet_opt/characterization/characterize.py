@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import threading
@@ -50,6 +49,7 @@ def characterize(
     n_trained: int | None = None,
     notes: dict[str, str] | None = None,
     start: str = "scratch",
+    repair: bool = False,
 ) -> Path:
     """Measure a study's topologies and write its characterization table.
 
@@ -70,6 +70,8 @@ def characterize(
         notes: Where the ``"data"`` and the ``"weights"`` come from, for the provenance.
         start: Where the networks of trained fidelities start: ``"scratch"``, or ``"amortised"``
             for the cut's amortised networks, which are trained first where they are missing.
+        repair: Whether what an audit then finds attacked too weakly is measured at the next
+            fidelity, until nothing is left to measure.
 
     Returns:
         Path of the table.
@@ -86,7 +88,7 @@ def characterize(
     folder = MeasurementFolder(output)
     folder.claim(identity(backbone, splits, spec.data.image_size, start))
     wanted = plan(spec, cuts, fidelities, n_trained)
-    threads = max(1, (os.cpu_count() or 1) // workers)
+    threads = max(1, joblib.cpu_count() // workers)  # those this process may use
     jobs = [
         Job(
             spec.network.name,
@@ -114,16 +116,29 @@ def characterize(
         start,
     )
     table = output / "characterization.csv"
-    try:
-        with _progress(folder, sum(len(job.wanted) for job in jobs)):
-            _run(jobs, workers)
-    finally:
+
+    def write() -> None:
         rows = folder.rows()
         if rows:
             described["anonymity"] = folder.anonymity()
             described["searched"] = folder.searched()
             write_table(table, rows, [cut.name for cut in cuts], described)
             shutil.copyfile(spec.directory / "study.toml", output / "study.toml")
+
+    try:
+        with _progress(folder, sum(len(job.wanted) for job in jobs)):
+            _run(jobs, workers)
+        if repair:
+            # Audits need pandas, which a machine that only measures may lack.
+            from privynet_opt.characterization.repair import repairs
+
+            write()
+            while answers := repairs(table, jobs):
+                with _progress(folder, folder.count() + sum(len(job.missing()) for job in answers)):
+                    _run(answers, workers)
+                write()
+    finally:
+        write()
     return table
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from privynet_opt.characterization.envelope import with_envelope
 from privynet_opt.characterization.schema import KEY, TRAINED_FIDELITIES
 from privynet_opt.characterization.table import CharacterizationTable
 from privynet_opt.errors import TableError
@@ -46,7 +47,7 @@ class Proxies:
     strongest attacker and the best cloud network reach.
 
     Args:
-        table: The table the record was fitted to.
+        table: The table the record was fitted to, raised to its monotone envelope.
         record: What fitting learned, by target.
         confidence: Share of measurements that the intervals are to cover, in (0, 1).
 
@@ -117,7 +118,8 @@ def fit_proxies(
     """Fit the proxies of a table, choosing the model of each target by cross-validation.
 
     Args:
-        table: At least `MIN_TRAINED_ROWS` trained rows, and screen rows.
+        table: At least `MIN_TRAINED_ROWS` trained rows, and screen rows. Privacy losses are
+            raised to the table's monotone envelope first.
         confidence: Share of measurements that the intervals are to cover, in (0, 1).
         cache: JSON file that keeps what was learned; read if it belongs to this table, written
             otherwise. Fitting 80 rows takes seconds, reading milliseconds.
@@ -128,8 +130,9 @@ def fit_proxies(
     Raises:
         TableError: If the table has too few trained rows, or none in closed form.
     """
-    rows = trained_rows(table)
     key = table_key(table)
+    table = with_envelope(table)
+    rows = trained_rows(table)
     record = None if cache is None else read_record(cache, key, len(rows))
     if record is None:
         matrix = ProxyInputs(table).matrix(rows, rows["fidelity"])

@@ -10,6 +10,7 @@ from problems import toy_cuts, write_toy_study
 
 from privynet_opt.characterization.audit import audit_table
 from privynet_opt.characterization.table import CharacterizationTable, load_table
+from privynet_opt.topology import LocalTopology
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_a_superset_that_seems_to_leak_less_is_named_with_what_shows_it(table):
     weak = changed(table, -6.0, **where)
     (violation,) = audit_table(weak).violations
     assert (violation.rule, violation.fidelity) == ("superset", "screen")
-    assert violation.weak == "conv2, 8 filters by lda"
+    assert str(violation.weak) == "conv2, 8 filters by lda"
     assert violation.strong == "conv2, 4 filters by lda"
     rows = weak.rows[(weak.rows["fidelity"] == "screen") & (weak.rows["cut_layer"] == "conv2")]
     lda = rows[rows["selection_strategy"] == "lda"].set_index("kept_filters")["psnr_db"]
@@ -69,3 +70,17 @@ def test_the_spread_is_that_over_the_seeds_of_one_size(table):
     ]
     assert row["n_seeds"] == len(same) == 3
     assert row["psnr_db"] == pytest.approx(same["psnr_db"].std())
+
+
+@pytest.mark.parametrize("is_trained", [True, False])
+def test_a_violation_says_whether_its_topology_is_measured_at_a_dearer_fidelity(table, is_trained):
+    nested = (table.rows["selection_strategy"] == "lda") & (table.rows["kept_filters"] > 4)
+    key = ["cut_layer", "kept_filters", "selection_strategy"]
+    trained = pd.MultiIndex.from_frame(table.trained[key])
+    screened = table.rows[nested & (table.rows["fidelity"] == "screen")]
+    chosen = screened[pd.MultiIndex.from_frame(screened[key]).isin(trained) == is_trained].iloc[0]
+    where = {name: chosen[name] for name in key}
+    found = audit_table(changed(table, -9.0, **where, fidelity="screen")).violations
+    weak = {v.weak: v.measured_again for v in found}
+    topology = LocalTopology(*where.values())
+    assert weak[topology] == ("standard" if is_trained else "")

@@ -1,0 +1,74 @@
+"""A weak attack never makes a topology look more private than what it contains."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from problems import toy_cuts, write_toy_study
+
+from privynet_opt.characterization.audit import audit_table
+from privynet_opt.characterization.envelope import with_envelope
+from privynet_opt.characterization.schema import NOISE_DB
+from privynet_opt.characterization.table import CharacterizationTable, load_table
+from privynet_opt.proxies import fit_proxies
+
+
+@pytest.fixture
+def table(tmp_path) -> CharacterizationTable:
+    return load_table(write_toy_study(tmp_path / "toy", noise=0.0) / "characterization.csv")
+
+
+def weakened(
+    table: CharacterizationTable, **where: object
+) -> tuple[CharacterizationTable, pd.Index]:
+    rows = table.rows.copy()
+    index = rows.index[np.logical_and.reduce([rows[n] == v for n, v in where.items()])]
+    rows.loc[index, ["psnr_db", "ridge_psnr_db"]] -= 6.0
+    return replace(table, rows=rows), index
+
+
+def leak(table: CharacterizationTable, **where: object) -> float:
+    rows = table.rows
+    (value,) = rows.loc[
+        np.logical_and.reduce([rows[n] == v for n, v in where.items()]), "psnr_db"
+    ].unique()
+    return float(value)
+
+
+def test_nothing_is_lowered_and_nothing_raised_beyond_what_an_audit_objects_to(table):
+    assert not audit_table(table).violations
+    by_db = with_envelope(table).rows["psnr_db"] - table.rows["psnr_db"]
+    assert (by_db >= 0).all()
+    assert by_db.max() <= NOISE_DB
+
+
+def test_a_superset_is_raised_to_the_choice_it_contains(table):
+    where = dict(cut_layer="conv2", selection_strategy="lda", fidelity="screen")
+    weak, index = weakened(table, kept_filters=8, **where)
+    raised = with_envelope(weak)
+    assert raised.rows.loc[index, "psnr_db"].tolist() == [leak(table, kept_filters=4, **where)]
+    assert not audit_table(raised).violations
+
+
+def test_a_whole_cut_is_raised_to_its_parts_and_to_deeper_whole_cuts(table):
+    cut = toy_cuts()[-2]
+    where = dict(cut_layer=cut.name, kept_filters=cut.channels, fidelity="screen")
+    weak, index = weakened(table, **where)
+    deeper = toy_cuts()[-1]
+    inside = weak.rows[(weak.rows["fidelity"] == "screen") & ~weak.rows.index.isin(index)]
+    parts = inside[inside["cut_layer"] == cut.name]["psnr_db"].max()
+    below = inside[(inside["cut_layer"] == deeper.name)]["psnr_db"].max()
+    assert (with_envelope(weak).rows.loc[index, "psnr_db"] == max(parts, below)).all()
+
+
+def test_proxies_learn_from_the_envelope(table):
+    where = dict(cut_layer="conv2", kept_filters=8, selection_strategy="lda", selection_seed=0)
+    weak, _ = weakened(table, fidelity="screen", **where)
+    topology = pd.DataFrame([where])
+    gain = [float(fit_proxies(t).predict(topology)["psnr_db"].iloc[0]) for t in (table, weak)]
+    floor = leak(table, **{**where, "kept_filters": 4}, fidelity="screen")
+    full = leak(table, **where, fidelity="screen")
+    assert gain[0] - gain[1] < full - floor + 0.5 < 6.0
