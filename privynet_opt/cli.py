@@ -151,6 +151,7 @@ def characterize(asked: argparse.Namespace) -> int:
         n_trained=asked.topologies,
         start=asked.start,
         repair=asked.repair,
+        attacker_data=asked.attacker_data,
         notes={"data": asked.data_note, "weights": asked.weights_note},
     )
     print(f"Measured: {table}")

@@ -165,6 +165,12 @@ def _add_characterize(commands: argparse._SubParsersAction[Parser], function: Co
         "amortised networks, which takes fewer epochs (scratch)",
     )
     add(
+        "--attacker-data",
+        type=Path,
+        metavar="DIR",
+        help="images of another kind: also measure what an attacker loses who has only those",
+    )
+    add(
         "--repair",
         action="store_true",
         help="afterwards measure what an audit finds attacked too weakly at the next fidelity",

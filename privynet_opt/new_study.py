@@ -84,7 +84,7 @@ def write_study(
         StudyError: If the folder holds a study already or its name cannot be a study's.
         PrivyNetOptError: If network, weights or images cannot be used.
     """
-    from privynet_opt.datasets.load import load_images
+    from privynet_opt.datasets.load import kind_of, load_images
     from privynet_opt.networks.backbone import load_backbone
     from privynet_opt.networks.cuts import find_cuts
 
@@ -101,7 +101,7 @@ def write_study(
     is_file = Path(weights).suffix != "" or Path(weights).is_file()
     weights = str(Path(weights).resolve()) if is_file else weights
     cuts = find_cuts(load_backbone(network, weights if is_file else "none").graph, image_size)
-    kind = _kind(data)
+    kind = kind_of(data)
     train, test = load_images(kind, data, image_size)
     text = TEMPLATE.format(
         folder=directory,
@@ -121,14 +121,6 @@ def write_study(
     write_atomically(file, text)
     load_study(file)
     return file
-
-
-def _kind(data: Path | None) -> str:
-    from privynet_opt.datasets.torchvision_sets import SOURCES, is_download
-
-    if data is None:
-        return "digits"
-    return next((name for name in SOURCES if is_download(name, data)), data.resolve().stem)
 
 
 def _cut_line(cut: Cut) -> str:

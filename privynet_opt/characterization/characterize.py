@@ -15,18 +15,17 @@ import torch
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
-from privynet_opt.characterization.design import kept_grid, screen_topologies, trained_topologies
 from privynet_opt.characterization.job import Job, run_job
+from privynet_opt.characterization.other_attacker import N_TOPOLOGIES, OtherAttacker
+from privynet_opt.characterization.plan import plan, spread_topologies
 from privynet_opt.characterization.provenance import identity, sidecar
 from privynet_opt.characterization.results import MeasurementFolder, write_table
-from privynet_opt.characterization.schema import TRAINED_FIDELITIES
 from privynet_opt.datasets.image_set import Splits, split
-from privynet_opt.datasets.load import load_images
-from privynet_opt.errors import PrivyNetOptError, StudyError
+from privynet_opt.datasets.load import kind_of, load_images
+from privynet_opt.errors import PrivyNetOptError
 from privynet_opt.networks.backbone import load_backbone
-from privynet_opt.networks.cuts import Cut, choose_cuts, find_cuts
+from privynet_opt.networks.cuts import choose_cuts, find_cuts
 from privynet_opt.networks.profile import profile_cut
-from privynet_opt.topology import LocalTopology
 
 if TYPE_CHECKING:
     from privynet_opt.study_spec import StudySpec
@@ -50,6 +49,7 @@ def characterize(
     notes: dict[str, str] | None = None,
     start: str = "scratch",
     repair: bool = False,
+    attacker_data: Path | None = None,
 ) -> Path:
     """Measure a study's topologies and write its characterization table.
 
@@ -72,6 +72,8 @@ def characterize(
             for the cut's amortised networks, which are trained first where they are missing.
         repair: Whether what an audit then finds attacked too weakly is measured at the next
             fidelity, until nothing is left to measure.
+        attacker_data: Images of another kind, as for `data`: what an attacker who trains on those
+            loses is measured over a spread of topologies and told in the sidecar.
 
     Returns:
         Path of the table.
@@ -88,6 +90,13 @@ def characterize(
     folder = MeasurementFolder(output)
     folder.claim(identity(backbone, splits, spec.data.image_size, start))
     wanted = plan(spec, cuts, fidelities, n_trained)
+    other, attacked = None, []
+    if attacker_data is not None:
+        other = _other_attacker(spec, attacker_data)
+        attacked = spread_topologies(spec, cuts, n_trained, N_TOPOLOGIES)
+        for topology in attacked:  # what they are compared with
+            pair = (topology, "standard")
+            wanted[topology.cut_layer] = tuple(dict.fromkeys([*wanted[topology.cut_layer], pair]))
     threads = max(1, joblib.cpu_count() // workers)  # those this process may use
     jobs = [
         Job(
@@ -101,6 +110,7 @@ def characterize(
             threads,
             start,
             spec.characterization.searched.get(cut.name, ()),
+            other and other.at(attacked, cut.name),
         )
         for cut in [*cuts[::3], *cuts[1::3], *cuts[2::3]]  # an early look covers all depths
     ]
@@ -122,6 +132,7 @@ def characterize(
         if rows:
             described["anonymity"] = folder.anonymity()
             described["searched"] = folder.searched()
+            described["other_attacks"] = folder.other_attacks()
             write_table(table, rows, [cut.name for cut in cuts], described)
             shutil.copyfile(spec.directory / "study.toml", output / "study.toml")
 
@@ -142,61 +153,6 @@ def characterize(
     return table
 
 
-def plan(
-    spec: StudySpec, cuts: Sequence[Cut], fidelities: Sequence[str], n_trained: int | None
-) -> dict[str, tuple[tuple[LocalTopology, str], ...]]:
-    """Choose what is measured at each cut.
-
-    Args:
-        spec: The study.
-        cuts: Its cuts.
-        fidelities: What is measured.
-        n_trained: Topologies that are trained; None takes the study's number.
-
-    Returns:
-        Topology and fidelity pairs by cut layer; every trained topology is screened as well, and
-        where a subset is searched every strategy is trained, so that its gain is known. A screen
-        alone searches nothing.
-
-    Raises:
-        StudyError: If a searched subset is to keep all channels of its cut, or more.
-    """
-    space, settings = spec.search_space, spec.characterization
-    grids = {cut.name: kept_grid(space.kept_filters, cut.channels) for cut in cuts}
-    trained = trained_topologies(
-        grids,
-        [strategy for strategy in space.selection_strategies if strategy != "searched"],
-        settings.trained_topologies if n_trained is None else n_trained,
-        settings.repeated_seeds,
-    )
-    converged = [t for t in trained if t.selection_seed == 0][: settings.full_topologies]
-    wanted: dict[str, tuple[tuple[LocalTopology, str], ...]] = {}
-    for cut, grid in grids.items():
-        # Searching takes the cut's trained networks, which a screen alone must not wait for.
-        searched = settings.searched.get(cut, ()) if set(fidelities) != {"screen"} else ()
-        if searched and max(searched) >= grid[-1]:
-            raise StudyError(
-                f"`characterization.searched.{cut}` must be fewer than the cut's {grid[-1]} "
-                f"channels, but got {max(searched)}. Leave it out."
-            )
-        screened = screen_topologies(
-            cut, grid, space.selection_strategies, settings.repeated_seeds, searched
-        )
-        compared = [t for t in screened if t.kept_filters in searched]
-        mine = {
-            "standard": [*compared, *(t for t in trained if t.cut_layer == cut)],
-            "full": [t for t in converged if t.cut_layer == cut],
-        }
-        pairs = [(t, "screen") for t in dict.fromkeys([*screened, *mine["standard"]])]
-        if "amortised" in fidelities:
-            pairs += [(t, "amortised") for t, _ in pairs]
-        for fidelity in TRAINED_FIDELITIES:
-            if fidelity in fidelities:
-                pairs += [(t, fidelity) for t in dict.fromkeys(mine[fidelity])]
-        wanted[cut] = tuple(pairs)
-    return wanted
-
-
 def load_splits(spec: StudySpec, data: Path | None) -> Splits:
     """Read a study's images and divide them, the same way in every run.
 
@@ -215,9 +171,16 @@ def load_splits(spec: StudySpec, data: Path | None) -> Splits:
     return split(train, test, settings.n_cloud, settings.n_attacker, settings.n_score, SPLIT_SEED)
 
 
+def _other_attacker(spec: StudySpec, data: Path) -> OtherAttacker:
+    """Return an attacker with images of another kind, as many as the others have."""
+    images, _ = load_images(kind_of(data), data, spec.data.image_size)
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(SPLIT_SEED))
+    return OtherAttacker(data.stem, images.take(order[: spec.characterization.n_attacker]))
+
+
 def _run(jobs: Sequence[Job], workers: int) -> None:
     for attempt in range(RESTARTS + 1):
-        pending = [job for job in jobs if job.missing()]
+        pending = [job for job in jobs if not job.is_done()]
         try:
             joblib.Parallel(n_jobs=workers, batch_size=1)(
                 joblib.delayed(run_job)(job) for job in pending

@@ -23,6 +23,7 @@ from privynet_opt.characterization.measure import (
     measure_screen,
     measure_trained,
 )
+from privynet_opt.characterization.other_attacker import OtherAttacker
 from privynet_opt.characterization.recipes import (
     AMORTISED,
     describe_networks,
@@ -54,6 +55,7 @@ class Job:
         threads: CPU threads of this job.
         start: Where trained fidelities start: ``"scratch"`` or ``"amortised"``.
         searched: Counts of kept filters for which a subset is searched.
+        other_attacker: An attacker with images of another kind, and what he attacks at this cut.
     """
 
     network: str
@@ -66,11 +68,17 @@ class Job:
     threads: int
     start: str = "scratch"
     searched: tuple[int, ...] = ()
+    other_attacker: OtherAttacker | None = None
 
     def missing(self) -> list[tuple[LocalTopology, str]]:
         """Return what has no finished measurement yet."""
         folder = MeasurementFolder(self.output)
         return [pair for pair in self.wanted if not folder.has(measurement_key(*pair))]
+
+    def is_done(self) -> bool:
+        """Return whether nothing is left to measure."""
+        folder, other = MeasurementFolder(self.output), self.other_attacker
+        return not self.missing() and not (other is not None and other.missing(folder))
 
 
 def measurement_key(topology: LocalTopology, fidelity: str) -> dict[str, Any]:
@@ -96,9 +104,9 @@ def run_job(job: Job) -> None:
     Args:
         job: The cut and what is wanted of it.
     """
-    missing = job.missing()
-    if not missing:
+    if job.is_done():
         return
+    missing = job.missing()
     torch.set_num_threads(job.threads)
     folder = MeasurementFolder(job.output)
     backbone = load_backbone(job.network, job.weights)
@@ -121,6 +129,8 @@ def run_job(job: Job) -> None:
     start = networks if job.start == "amortised" else None
     for topology, fidelity in trained:
         folder.add(measure_trained(bank, topology, fidelity, TRAINING_SEED, start))
+    if job.other_attacker is not None:
+        job.other_attacker.measure(bank, folder, TRAINING_SEED)
 
 
 def amortised_networks(bank: CutBank, folder: Path) -> AmortisedNetworks:

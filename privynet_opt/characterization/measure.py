@@ -119,6 +119,31 @@ def measure_trained(
     }
 
 
+def measure_attack(
+    bank: CutBank, topology: LocalTopology, fidelity: str, training_seed: int
+) -> Row:
+    """Train a decoder for one topology and score it, as `measure_trained` does; no cloud network.
+
+    Args:
+        bank: The topology's cut; its source keeps the features.
+        topology: What is attacked.
+        fidelity: ``"standard"`` or ``"full"``.
+        training_seed: Seed of the decoder.
+
+    Returns:
+        The columns of a row that tell the privacy loss, ``decoder_epochs`` and ``seconds``.
+    """
+    started = time.perf_counter()
+    kept = list(kept_channels(topology, bank.statistics))
+    recipe = TRAINED["scratch"][fidelity]
+    linear, recovered, epochs = _attack(bank, kept, recipe, training_seed, fidelity in MIRRORING)
+    return {
+        **_privacy_loss(bank, linear, "decoder", recovered),
+        "decoder_epochs": epochs,
+        "seconds": time.perf_counter() - started,
+    }
+
+
 Outcome = tuple[Tensor, Tensor, Tensor, tuple[int, int]]
 """Linear and trained reconstructions, which scored images are classified correctly, epochs."""
 
@@ -126,20 +151,25 @@ Outcome = tuple[Tensor, Tensor, Tensor, tuple[int, int]]
 def _from_scratch(
     bank: CutBank, kept: list[int], recipe: TrainedFidelity, seed: int, mirrors: bool
 ) -> Outcome:
-    attacker = _attacker_set(bank, kept, recipe.max_images)
+    linear, recovered, decoder_epochs = _attack(bank, kept, recipe, seed, mirrors)
     cloud = _cloud_set(bank, kept, recipe.max_images)
-    mirrored: tuple[Tensor | None, Tensor | None] = (None, None)
-    if mirrors:
-        mirrored = (bank.mirrored("attacker", kept), bank.mirrored("cloud", kept))
-    linear = bank.ridge.decoder(kept)
-    decoder, decoder_epochs = train_decoder(*attacker, linear, recipe.decoder, seed, mirrored[0])
+    mirrored = bank.mirrored("cloud", kept) if mirrors else None
     n_classes = len(bank.source.splits.cloud.class_names)
-    network, cloud_epochs = train_cloud_network(*cloud, n_classes, recipe.cloud, seed, mirrored[1])
+    network, cloud_epochs = train_cloud_network(*cloud, n_classes, recipe.cloud, seed, mirrored)
+    correct = classify(network, bank.score_features[:, kept]) == bank.score_labels
+    return linear, recovered, correct, (decoder_epochs, cloud_epochs)
+
+
+def _attack(
+    bank: CutBank, kept: list[int], recipe: TrainedFidelity, seed: int, mirrors: bool
+) -> tuple[Tensor, Tensor, int]:
+    """Return linear and trained reconstructions, and the epochs of the decoder."""
+    attacker = _attacker_set(bank, kept, recipe.max_images)
+    mirrored = bank.mirrored("attacker", kept) if mirrors else None
+    linear = bank.ridge.decoder(kept)
+    decoder, epochs = train_decoder(*attacker, linear, recipe.decoder, seed, mirrored)
     seen = bank.score_features[:, kept]
-    with torch.no_grad():
-        recovered = reconstruct(decoder, linear, seen)
-        correct = classify(network, seen) == bank.score_labels
-    return linear.reconstruct_all(seen), recovered, correct, (decoder_epochs, cloud_epochs)
+    return linear.reconstruct_all(seen), reconstruct(decoder, linear, seen), epochs
 
 
 def _fine_tuned(

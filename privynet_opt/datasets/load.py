@@ -11,7 +11,7 @@ import torch
 from privynet_opt.datasets.folder import load_folder
 from privynet_opt.datasets.image_set import ImageSet
 from privynet_opt.datasets.resize import to_size
-from privynet_opt.datasets.torchvision_sets import is_download, load_download
+from privynet_opt.datasets.torchvision_sets import SOURCES, is_download, load_download
 from privynet_opt.errors import DataError
 
 
@@ -42,6 +42,21 @@ def load_images(
         train = train.of_classes(classes)
         test = None if test is None else test.of_classes(classes)
     return train, test
+
+
+def kind_of(directory: Path | None) -> str:
+    """Return the name by which a study would call the images in a place.
+
+    Args:
+        directory: As for `load_images`.
+
+    Returns:
+        ``"digits"`` for None, a key of `torchvision_sets.SOURCES`, or the place's own name.
+    """
+    if directory is None:
+        return "digits"
+    downloads = (name for name in SOURCES if is_download(name, directory))
+    return next(downloads, directory.resolve().stem)
 
 
 def _load_all(

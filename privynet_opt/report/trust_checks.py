@@ -8,6 +8,7 @@ from privynet_opt.characterization.audit import audit_table
 from privynet_opt.characterization.schema import FIDELITIES
 from privynet_opt.metrics import PREDICTED
 from privynet_opt.report.check import Check
+from privynet_opt.report.knowledge_checks import knowledge_checks
 from privynet_opt.report.words import format_correlation, format_difference, label
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ SEARCH_GAP = 0.05
 ENOUGH_CONVERGED = 12
 """Converged measurements that are asked for before predictions of that fidelity count as sound."""
 
-SECRECY_DB = 0.5
-"""What keeping the kept filters secret must cost an attacker who guesses them to be worth saying
-that it protects."""
-
 
 def trust_checks(result: OptimizationResult) -> list[Check | None]:
     """Return the checks that do not depend on which topology was chosen.
@@ -42,7 +39,8 @@ def trust_checks(result: OptimizationResult) -> list[Check | None]:
     for target in PREDICTED:
         if target in result.proxies.validations:
             checks += _proxy(result, target)
-    return [*checks, _attackers(result), _audit(result), _secrecy(result), _search(result)]
+    known = knowledge_checks(result.table)
+    return [*checks, _attackers(result), _audit(result), *known, _search(result)]
 
 
 def _proxy(result: OptimizationResult, target: str) -> list[Check]:
@@ -134,24 +132,3 @@ def _search(result: OptimizationResult) -> Check | None:
     good = search.gap <= SEARCH_GAP
     title = "The search found nearly all there is" if good else "The search alone missed a part"
     return Check("good" if good else "watch", title, text)
-
-
-def _secrecy(result: OptimizationResult) -> Check | None:
-    entries = result.table.sidecar.get("anonymity")
-    if not entries:
-        return None
-    n = len(entries)
-    wrong, guessed = (
-        sum(e["known_psnr_db"] - e[f"{who}_psnr_db"] for e in entries) / n
-        for who in ("wrong", "guessed")
-    )
-    right = sum(e["guessed_share"] for e in entries) / n
-    text = (
-        f"An attacker who assumes wrong filters recovers {format_difference('psnr_db', wrong)} "
-        f"less than one who knows them, on average over {n} random choices; one who guesses them "
-        f"from the statistics of the features gets {right:.0%} of them right and loses "
-        f"{format_difference('psnr_db', max(guessed, 0.0))}."
-    )
-    if guessed < SECRECY_DB:
-        return Check("watch", "Do not count on keeping the kept filters secret", text)
-    return Check("good", "Keeping the kept filters secret costs an attacker", text)

@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -391,3 +392,26 @@ def test_a_repair_measures_what_was_attacked_too_weakly_at_the_next_fidelity(
     assert all(v.measured_again for v in found if v.fidelity != "full")
     again = table.trained[table.trained["selection_strategy"] == "lda"]
     assert again["fidelity"].tolist()[0] == "standard"
+
+
+def test_an_attacker_with_images_of_another_kind_is_measured_beside_the_usual_one(
+    study, measured, tmp_path
+):
+    noise = np.random.default_rng(0).integers(0, 256, (450, 8, 8, 3), dtype=np.uint8)
+    np.savez(tmp_path / "noise.npz", images=noise, labels=np.arange(450) % 2)
+    shutil.copytree(measured.parent, tmp_path / "out")
+    arguments = (study, None, None, tmp_path / "out")
+    path = characterize(*arguments, attacker_data=tmp_path / "noise.npz")
+    entries = pd.DataFrame(load_table(path).sidecar["other_attacks"])
+    alike = load_table(measured).trained
+    same = entries.merge(alike, on=list(KEY[:4]), suffixes=("", "_alike"))
+    assert len(same) == len(entries) == (alike["selection_seed"] == 0).sum() > 1
+    assert (same["psnr_db"] < same["psnr_db_alike"] - 0.5).all()
+    assert set(entries["images"]) == {"noise"}
+    files = sorted((tmp_path / "out" / "measurements" / "other_attacks").iterdir())
+    before = [f.stat().st_mtime_ns for f in files]
+    files[0].unlink()
+    characterize(*arguments, attacker_data=tmp_path / "noise.npz")
+    after = [f.stat().st_mtime_ns for f in files]
+    assert after[1:] == before[1:]
+    assert after[0] > before[0]

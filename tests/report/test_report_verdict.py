@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from fake_result import fake_result
 
+from privynet_opt.characterization.schema import KEY
 from privynet_opt.constraints import Constraint
 from privynet_opt.report.health import health_checks
 from privynet_opt.report.verdict import margin, verdict
@@ -183,6 +184,24 @@ def test_secrecy_that_does_not_survive_a_guess_is_worth_a_warning():
     assert worthless in titles(result, "watch")
     result.table.sidecar["anonymity"] = [{**entry, "guessed_psnr_db": 14.0}]
     assert "Keeping the kept filters secret costs an attacker" in titles(result, "good")
+
+
+def test_what_an_attacker_loses_without_images_like_the_users_is_told():
+    result = fake_result()
+    result.table.trained = result.table.rows.assign(fidelity="standard")
+    standard = result.table.trained.iloc[0]
+    key = {n: standard[n] for n in KEY[:4]}
+    entry = {**key, "images": "photos", "images_sha256": "ab", "n_images": 5000}
+    for lost_db, level, title in (
+        (2.0, "good", "An attacker without images like yours recovers less"),
+        (0.1, "watch", "Images of another kind serve an attacker nearly as well"),
+    ):
+        other = {**entry, "psnr_db": standard["psnr_db"] - lost_db}
+        result.table.sidecar["other_attacks"] = [other]
+        assert title in titles(result, level)
+        (check,) = [c for c in health_checks(result) if c.title == title]
+        assert "5,000 images of photos" in check.text
+        assert f"{lost_db:.2f} dB less on average over 1 topology," in check.text
 
 
 def test_a_search_that_misses_much_says_so():

@@ -1,0 +1,99 @@
+"""What a characterization measures: every topology cheaply, a spread of them dearly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from privynet_opt.characterization.design import kept_grid, screen_topologies, trained_topologies
+from privynet_opt.characterization.schema import TRAINED_FIDELITIES
+from privynet_opt.errors import StudyError
+from privynet_opt.topology import LocalTopology
+
+if TYPE_CHECKING:
+    from privynet_opt.networks.cuts import Cut
+    from privynet_opt.study_spec import StudySpec
+
+
+def planned_training(
+    spec: StudySpec, cuts: Sequence[Cut], n_trained: int | None
+) -> list[LocalTopology]:
+    """Return the topologies that are trained, in the order of their worth.
+
+    Args:
+        spec: The study.
+        cuts: Its cuts.
+        n_trained: How many; None takes the study's number.
+    """
+    space, settings = spec.search_space, spec.characterization
+    return trained_topologies(
+        {cut.name: kept_grid(space.kept_filters, cut.channels) for cut in cuts},
+        [strategy for strategy in space.selection_strategies if strategy != "searched"],
+        settings.trained_topologies if n_trained is None else n_trained,
+        settings.repeated_seeds,
+    )
+
+
+def spread_topologies(
+    spec: StudySpec, cuts: Sequence[Cut], n_trained: int | None, n_topologies: int
+) -> list[LocalTopology]:
+    """Return the first of the planned ones, each choice of channels once.
+
+    Args:
+        spec: The study.
+        cuts: Its cuts.
+        n_trained: How many are planned; None takes the study's number.
+        n_topologies: How many of them, at most.
+    """
+    planned = planned_training(spec, cuts, n_trained)
+    return [topology for topology in planned if topology.selection_seed == 0][:n_topologies]
+
+
+def plan(
+    spec: StudySpec, cuts: Sequence[Cut], fidelities: Sequence[str], n_trained: int | None
+) -> dict[str, tuple[tuple[LocalTopology, str], ...]]:
+    """Choose what is measured at each cut.
+
+    Args:
+        spec: The study.
+        cuts: Its cuts.
+        fidelities: What is measured.
+        n_trained: Topologies that are trained; None takes the study's number.
+
+    Returns:
+        Topology and fidelity pairs by cut layer; every trained topology is screened as well, and
+        where a subset is searched every strategy is trained, so that its gain is known. A screen
+        alone searches nothing.
+
+    Raises:
+        StudyError: If a searched subset is to keep all channels of its cut, or more.
+    """
+    space, settings = spec.search_space, spec.characterization
+    grids = {cut.name: kept_grid(space.kept_filters, cut.channels) for cut in cuts}
+    trained = planned_training(spec, cuts, n_trained)
+    converged = spread_topologies(spec, cuts, n_trained, settings.full_topologies)
+    wanted: dict[str, tuple[tuple[LocalTopology, str], ...]] = {}
+    for cut, grid in grids.items():
+        # Searching takes the cut's trained networks, which a screen alone must not wait for.
+        searched = settings.searched.get(cut, ()) if set(fidelities) != {"screen"} else ()
+        if searched and max(searched) >= grid[-1]:
+            raise StudyError(
+                f"`characterization.searched.{cut}` must be fewer than the cut's {grid[-1]} "
+                f"channels, but got {max(searched)}. Leave it out."
+            )
+        screened = screen_topologies(
+            cut, grid, space.selection_strategies, settings.repeated_seeds, searched
+        )
+        compared = [t for t in screened if t.kept_filters in searched]
+        mine = {
+            "standard": [*compared, *(t for t in trained if t.cut_layer == cut)],
+            "full": [t for t in converged if t.cut_layer == cut],
+        }
+        pairs = [(t, "screen") for t in dict.fromkeys([*screened, *mine["standard"]])]
+        if "amortised" in fidelities:
+            pairs += [(t, "amortised") for t, _ in pairs]
+        for fidelity in TRAINED_FIDELITIES:
+            if fidelity in fidelities:
+                pairs += [(t, fidelity) for t in dict.fromkeys(mine[fidelity])]
+        wanted[cut] = tuple(pairs)
+    return wanted
