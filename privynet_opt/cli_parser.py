@@ -164,6 +164,7 @@ def _add_characterize(commands: argparse._SubParsersAction[Parser], function: Co
         help="where the networks of standard and full start: from scratch, or from the cut's "
         "amortised networks, which takes fewer epochs (scratch)",
     )
+    add("--skip-bad", action="store_true", help="leave out image files that cannot be read")
     add(
         "--attacker-data",
         type=Path,

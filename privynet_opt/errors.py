@@ -45,6 +45,10 @@ class OutputError(PrivyNetOptError, OSError):
     """A result cannot be written where the user asked for it."""
 
 
+class DataWarning(UserWarning):
+    """Images were left out, as the user allowed."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint naming the closest known word and all of them.
 

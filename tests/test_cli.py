@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 import webbrowser
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from problems import toy_rows, write_toy_sidecar, write_toy_study, write_toy_tab
 
 from privynet_opt import api
 from privynet_opt.cli import main
+from privynet_opt.errors import DataWarning
 
 
 def one_line(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
@@ -313,7 +315,8 @@ def test_characterize_passes_its_arguments_on(
     ]
     arguments += ["--output", str(tmp_path / "out"), "--device", "cuda", "--workers", "2"]
     arguments += ["--fidelity", "screen", "--fidelity", "full", "--topologies", "7"]
-    arguments += ["--start", "amortised", "--data-note", "my camera"]
+    arguments += ["--start", "amortised", "--data-note", "my camera", "--repair"]
+    arguments += ["--attacker-data", "other.npz", "--skip-bad"]
     assert main(arguments) == 0
     spec, settings = calls[0]
     assert spec.name == "toy"
@@ -326,6 +329,9 @@ def test_characterize_passes_its_arguments_on(
         "workers": 2,
         "n_trained": 7,
         "start": "amortised",
+        "repair": True,
+        "attacker_data": Path("other.npz"),
+        "skip_bad": True,
         "notes": {"data": "my camera", "weights": ""},
     }
     printed = capsys.readouterr().out
@@ -344,3 +350,9 @@ def test_a_sampler_that_slows_down_is_announced(
     finally:
         del SENSIBLE_TRIALS["random"]
     assert "--n-trials 5 is sensible" in capsys.readouterr().err
+
+
+def test_a_warning_of_ours_is_one_line_and_others_stay_as_they_are() -> None:
+    assert main(["studies"]) == 0
+    assert warnings.formatwarning("left out", DataWarning, "f.py", 1) == "privynet-opt: left out\n"
+    assert "f.py:1: UserWarning: x" in warnings.formatwarning("x", UserWarning, "f.py", 1)

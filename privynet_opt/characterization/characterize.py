@@ -50,6 +50,7 @@ def characterize(
     start: str = "scratch",
     repair: bool = False,
     attacker_data: Path | None = None,
+    skip_bad: bool = False,
 ) -> Path:
     """Measure a study's topologies and write its characterization table.
 
@@ -74,6 +75,7 @@ def characterize(
             fidelity, until nothing is left to measure.
         attacker_data: Images of another kind, as for `data`: what an attacker who trains on those
             loses is measured over a spread of topologies and told in the sidecar.
+        skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
 
     Returns:
         Path of the table.
@@ -86,13 +88,13 @@ def characterize(
     cuts = choose_cuts(
         find_cuts(backbone.graph, spec.data.image_size), spec.search_space.cut_layers
     )
-    splits = load_splits(spec, data)
+    splits = load_splits(spec, data, skip_bad)
     folder = MeasurementFolder(output)
     folder.claim(identity(backbone, splits, spec.data.image_size, start))
     wanted = plan(spec, cuts, fidelities, n_trained)
     other, attacked = None, []
     if attacker_data is not None:
-        other = _other_attacker(spec, attacker_data)
+        other = _other_attacker(spec, attacker_data, skip_bad)
         attacked = spread_topologies(spec, cuts, n_trained, N_TOPOLOGIES)
         for topology in attacked:  # what they are compared with
             pair = (topology, "standard")
@@ -153,12 +155,13 @@ def characterize(
     return table
 
 
-def load_splits(spec: StudySpec, data: Path | None) -> Splits:
+def load_splits(spec: StudySpec, data: Path | None, skip_bad: bool = False) -> Splits:
     """Read a study's images and divide them, the same way in every run.
 
     Args:
         spec: The study.
         data: Where the images are; None only for data the package can make itself.
+        skip_bad: Leave out files of a folder that cannot be decoded, and warn of them.
 
     Returns:
         The cloud's, the attacker's and the scored images.
@@ -166,14 +169,16 @@ def load_splits(spec: StudySpec, data: Path | None) -> Splits:
     Raises:
         DataError: If the images cannot be read or are too few.
     """
-    train, test = load_images(spec.data.name, data, spec.data.image_size, spec.data.classes)
+    train, test = load_images(
+        spec.data.name, data, spec.data.image_size, spec.data.classes, skip_bad
+    )
     settings = spec.characterization
     return split(train, test, settings.n_cloud, settings.n_attacker, settings.n_score, SPLIT_SEED)
 
 
-def _other_attacker(spec: StudySpec, data: Path) -> OtherAttacker:
+def _other_attacker(spec: StudySpec, data: Path, skip_bad: bool) -> OtherAttacker:
     """Return an attacker with images of another kind, as many as the others have."""
-    images, _ = load_images(kind_of(data), data, spec.data.image_size)
+    images, _ = load_images(kind_of(data), data, spec.data.image_size, (), skip_bad)
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(SPLIT_SEED))
     return OtherAttacker(data.stem, images.take(order[: spec.characterization.n_attacker]))
 

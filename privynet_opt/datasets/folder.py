@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,25 +10,30 @@ import numpy as np
 import torch
 
 from privynet_opt.datasets.image_set import ImageSet
-from privynet_opt.errors import DataError
+from privynet_opt.errors import DataError, DataWarning
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm"})
 """Files that are read as images; others are ignored."""
 
+MOST_NAMED = 5
+"""Skipped files that a warning names."""
 
-def load_folder(directory: Path, image_size: int) -> ImageSet:
+
+def load_folder(directory: Path, image_size: int, skip_bad: bool = False) -> ImageSet:
     """Load every image below a folder of class folders.
 
     Args:
         directory: The folder; each sub-folder is a class, classes in alphabetical order.
         image_size: Rows and columns; larger or smaller images are resized (their shorter side)
             and cropped to the centre.
+        skip_bad: Leave out files that cannot be decoded, and warn of them.
 
     Returns:
         All images, classes in order, files in alphabetical order within a class.
 
     Raises:
-        DataError: If there is no class folder, no image, or a file that cannot be decoded.
+        DataError: If there is no class folder, no image, or, unless such are skipped, a file that
+            cannot be decoded.
     """
     classes = sorted(p for p in directory.iterdir() if p.is_dir())
     files = [(path, label) for label, c in enumerate(classes) for path in _images(c)]
@@ -37,13 +43,28 @@ def load_folder(directory: Path, image_size: int) -> ImageSet:
             f"Read are files ending in {', '.join(sorted(SUFFIXES))}."
         )
     pixels = np.empty((len(files), image_size, image_size, 3), dtype=np.uint8)
+    is_good = np.ones(len(files), dtype=bool)
     for index, (path, _) in enumerate(files):
-        pixels[index] = _decode(path, image_size)
+        try:
+            pixels[index] = _decode(path, image_size)
+        except DataError:
+            if not skip_bad:
+                raise
+            is_good[index] = False
+    _warn_of_skipped([path for (path, _), good in zip(files, is_good, strict=True) if not good])
     return ImageSet(
-        torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(),
-        torch.tensor([label for _, label in files]),
+        torch.from_numpy(pixels[is_good]).permute(0, 3, 1, 2).contiguous(),
+        torch.tensor([label for (_, label), good in zip(files, is_good, strict=True) if good]),
         tuple(c.name for c in classes),
     )
+
+
+def _warn_of_skipped(paths: list[Path]) -> None:
+    if paths:
+        files = "1 file that is" if len(paths) == 1 else f"{len(paths):,} files that are"
+        named = ", ".join(str(path) for path in paths[:MOST_NAMED])
+        more = ", ..." if len(paths) > MOST_NAMED else ""
+        warnings.warn(f"left out {files} not readable: {named}{more}", DataWarning, stacklevel=2)
 
 
 def _images(directory: Path) -> Iterator[Path]:
@@ -61,5 +82,6 @@ def _decode(path: Path, size: int) -> np.ndarray:
             return np.asarray(colours)
     except (OSError, ValueError) as error:
         raise DataError(
-            f"every image must be readable, but {path} is not ({error}). Repair or remove the file."
+            f"every image must be readable, but {path} is not ({error}). Repair or "
+            "remove the file, or leave such files out with --skip-bad."
         ) from error

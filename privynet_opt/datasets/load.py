@@ -16,7 +16,11 @@ from privynet_opt.errors import DataError
 
 
 def load_images(
-    name: str, directory: Path | None, image_size: int, classes: Sequence[str] = ()
+    name: str,
+    directory: Path | None,
+    image_size: int,
+    classes: Sequence[str] = (),
+    skip_bad: bool = False,
 ) -> tuple[ImageSet, ImageSet | None]:
     """Load a data set.
 
@@ -29,6 +33,7 @@ def load_images(
             ``"digits"``.
         image_size: Rows and columns the network is given; images of another size are resized.
         classes: Names of the classes to keep; none keeps all.
+        skip_bad: Leave out files of a folder that cannot be decoded, and warn of them.
 
     Returns:
         Training images, and test images if the source keeps them apart.
@@ -37,7 +42,7 @@ def load_images(
         DataError: If nothing is there, a file cannot be read, shapes and labels are wrong, or
             there is no such class.
     """
-    train, test = _load_all(name, directory, image_size)
+    train, test = _load_all(name, directory, image_size, skip_bad)
     if classes:
         train = train.of_classes(classes)
         test = None if test is None else test.of_classes(classes)
@@ -60,7 +65,7 @@ def kind_of(directory: Path | None) -> str:
 
 
 def _load_all(
-    name: str, directory: Path | None, image_size: int
+    name: str, directory: Path | None, image_size: int, skip_bad: bool
 ) -> tuple[ImageSet, ImageSet | None]:
     if name == "digits" and directory is None:
         return _load_digits(image_size), None
@@ -76,15 +81,15 @@ def _load_all(
     if is_download(name, directory):
         return load_download(name, directory, image_size)
     if (directory / "train").is_dir() and (directory / "test").is_dir():
-        train = load_folder(directory / "train", image_size)
-        test = load_folder(directory / "test", image_size)
+        train = load_folder(directory / "train", image_size, skip_bad)
+        test = load_folder(directory / "test", image_size, skip_bad)
         if train.class_names != test.class_names:
             raise DataError(
                 f"`--data` must have the same classes in train and test, but in {directory} they "
                 "differ. Add the missing class folders."
             )
         return train, test
-    return load_folder(directory, image_size), None
+    return load_folder(directory, image_size, skip_bad), None
 
 
 def _load_digits(image_size: int) -> ImageSet:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from privynet_opt.datasets.image_set import ImageSet, split
 from privynet_opt.datasets.load import load_images
-from privynet_opt.errors import DataError
+from privynet_opt.errors import DataError, DataWarning
 from privynet_opt.networks.vision import torchvision
 
 
@@ -52,6 +52,16 @@ def test_corrupt_image_is_named(tmp_path):
     (root / "cat" / "broken.jpg").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"broken\.jpg is not"):
         load_images("mine", root, 8)
+
+
+def test_corrupt_images_are_left_out_on_request_and_named(tmp_path):
+    root = write_folder(tmp_path / "images")
+    (root / "cat" / "broken.jpg").write_bytes(b"no image")
+    with pytest.warns(DataWarning, match=r"left out 1 file that is not readable: .*broken\.jpg$"):
+        train, _ = load_images("mine", root, 8, skip_bad=True)
+    good, _ = load_images("mine", write_folder(tmp_path / "good"), 8)
+    assert torch.equal(train.images, good.images)
+    assert torch.equal(train.labels, good.labels)
 
 
 def test_npz_gives_pixels_and_class_names(tmp_path):
