@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from privynet_opt.constraints import ConstraintsLike, parse_constraints
-from privynet_opt.errors import StudyError, TableError
+from privynet_opt.errors import OutputError, PrivyNetOptError, StudyError, TableError
 from privynet_opt.metrics import parse_objectives
 from privynet_opt.result import OptimizationResult
 from privynet_opt.study_sections import SearchSpec, read_search
@@ -78,6 +78,38 @@ def optimize(
         confidence=confidence,
     )
     return _run(spec, storage, progress)
+
+
+def reopen(directory: str | Path, study: str | Path | None = None) -> OptimizationResult:
+    """Answer the question of a saved result once more.
+
+    Args:
+        directory: The folder that a result was saved to.
+        study: Where the study is now; None takes where it was.
+
+    Returns:
+        The result; the same as the saved one if the study's table has not changed.
+
+    Raises:
+        OutputError: If the folder holds no result.
+        PrivyNetOptError: If the study is not usable any more.
+    """
+    path = Path(directory) / "front.json"
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        settings = {
+            "objectives": saved["objectives"],
+            "confidence": saved["confidence"],
+            **{name: saved["search"][name] for name in ("n_trials", "seed", "sampler")},
+        }
+        return optimize(saved["constraints"], study=study or saved["study_path"], **settings)
+    except (OSError, ValueError, KeyError) as error:
+        if isinstance(error, PrivyNetOptError):
+            raise
+        raise OutputError(
+            f"a result must be a folder that `privynet-opt run` wrote, but {path} cannot be used "
+            f"({type(error).__name__}). Run the study again."
+        ) from error
 
 
 def asked_study(

@@ -10,11 +10,13 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from privynet_opt.cli_parser import (
     INTERRUPTED,
+    LIMIT_BROKEN,
     NOTHING_FEASIBLE,
     OK,
     USER_MISTAKE,
@@ -43,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _never_fail_to_print()
     warnings.formatwarning = _format_warning
-    functions = (run, studies, new_study, characterize, audit)
+    functions = (run, studies, new_study, characterize, audit, validate)
     parser = build_parser({function.__name__: function for function in functions})
     try:
         asked = parser.parse_args(argv)
@@ -178,6 +180,37 @@ def audit(asked: argparse.Namespace) -> int:
     table = load_table(load_study(asked.study).table_path)
     print_audit(audit_table(table, asked.noise_db), table.path)
     return OK
+
+
+def validate(asked: argparse.Namespace) -> int:
+    """Measure a recommended topology and its neighbours again, and answer anew.
+
+    Args:
+        asked: Parsed arguments of ``validate``.
+    """
+    from privynet_opt.api import reopen
+    from privynet_opt.cli_output import print_validation
+    from privynet_opt.save import save_validation
+    from privynet_opt.validation import add_to_study
+
+    result = reopen(asked.result)
+    validation = result.validate(
+        k=max(0, asked.neighbours),
+        data=asked.data,
+        weights=asked.weights,
+        device=asked.device,
+        fidelity=asked.fidelity,
+        output=asked.result / "validation",
+    )
+    extended = add_to_study(validation, result.spec, result.table, asked.result / "study")
+    answer = result if extended is None else reopen(asked.result, extended)
+    answer = replace(answer, validation=validation)
+    if extended is not None:
+        answer.save(asked.result)
+    save_validation(validation, asked.result)
+    answer.report(asked.result / "report.html")
+    print_validation(validation, answer, extended)
+    return OK if validation.holds else LIMIT_BROKEN
 
 
 def _warn_of_slow_sampler(search: SearchSpec) -> None:

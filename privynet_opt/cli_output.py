@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from privynet_opt.characterization.audit import Audit
     from privynet_opt.result import OptimizationResult
     from privynet_opt.study_spec import StudySpec
+    from privynet_opt.validation import Validation
 
 FILES = {
     "report.html": "the answer with figures; open it in a browser, it needs no network",
@@ -82,6 +83,42 @@ def print_audit(audit: Audit, table: Path) -> None:
             psnr_db, accuracy = group["psnr_db"].median(), group["accuracy"].median()
             spreads.append((str(name), f"{len(group):,}", f"{psnr_db:.2f} dB", f"{accuracy:.1%}"))
         print("\n".join(aligned(spreads, "<>>>")))
+
+
+def print_validation(
+    validation: Validation, answer: OptimizationResult, extended: Path | None
+) -> None:
+    """Print predictions against fresh measurements, and what follows from them.
+
+    Args:
+        validation: The comparison.
+        answer: The result once the measurements are part of the table.
+        extended: Folder of the extended study; None where the measurements do not belong to it.
+    """
+    from privynet_opt.metrics import PREDICTED
+    from privynet_opt.report.verdict import verdict
+    from privynet_opt.report.words import format_interval, format_value, topologies_in_words
+
+    points = validation.points
+    print(f"Measured by fresh networks at {validation.fidelity}, seed {validation.training_seed}")
+    rows = [("topology", "metric", "predicted", "interval", "measured", "limits")]
+    for words, (_, point) in zip(topologies_in_words(points), points.iterrows(), strict=True):
+        verdicts = [f"violated: {point['broken']}" if point["broken"] else "hold", "", ""]
+        for target, name, said in zip(PREDICTED, (words, "", ""), verdicts, strict=True):
+            interval = format_interval(target, point[f"{target}_lower"], point[f"{target}_upper"])
+            measured = format_value(target, float(point[f"measured_{target}"]))
+            outside = "" if point[f"inside_{target}"] else " (outside)"
+            value = format_value(target, float(point[target]))
+            rows.append((name, target, value, interval, measured + outside, said))
+    print("\n".join(aligned(rows, "<<>>><")))
+    kept = sum(not broken for broken in points["broken"])
+    state = "keeps every limit" if validation.holds else f"breaks {points['broken'].iloc[0]}"
+    print(f"The recommended topology {state}; of {len(points)} measured, {kept} keep every limit.")
+    if extended is None:
+        print("Images or weights are not those of the study's table: nothing was added to it.")
+        return
+    print(f"Added to the table of {extended}.")
+    print(f"With these measurements, recommended: {verdict(answer).topology or 'nothing'}")
 
 
 def _measured(spec: StudySpec) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 from privynet_opt import __version__
-from privynet_opt.characterization.schema import FIDELITIES, NOISE_DB, STARTS
+from privynet_opt.characterization.schema import FIDELITIES, NOISE_DB, STARTS, TRAINED_FIDELITIES
 from privynet_opt.study_sections import SAMPLERS
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
@@ -16,11 +16,13 @@ Command: TypeAlias = Callable[[argparse.Namespace], int]
 OK = 0
 USER_MISTAKE = 2
 NOTHING_FEASIBLE = 3
+LIMIT_BROKEN = 4
 INTERRUPTED = 130
 
 EPILOG = """\
 exit codes: 0 done; 2 something asked for cannot be done (one line says what); 3 the search is done
-and nothing is feasible (the answer says why); 130 interrupted
+and nothing is feasible (the answer says why); 4 the validated topology breaks a limit; 130
+interrupted
 """
 
 RUN_EXAMPLES = """\
@@ -59,6 +61,7 @@ def build_parser(functions: Mapping[str, Command]) -> Parser:
     _add_new_study(commands, functions["new_study"])
     _add_characterize(commands, functions["characterize"])
     _add_audit(commands, functions["audit"])
+    _add_validate(commands, functions["validate"])
     return parser
 
 
@@ -204,6 +207,28 @@ def _add_audit(commands: argparse._SubParsersAction[Parser], function: Command) 
         help=f"differences up to so many dB are noise ({NOISE_DB})",
     )
     _finish(audit, function, "Nothing was changed.")
+
+
+def _add_validate(commands: argparse._SubParsersAction[Parser], function: Command) -> None:
+    validate = commands.add_parser(
+        "validate",
+        help="measure a recommended topology again, by a fresh attack",
+        description="Measure the recommended topology of a run and its neighbours on the front "
+        "with fresh networks; print whether the limits hold; add the measurements to the study's "
+        "table (a shipped study is copied into the result's folder first) and answer anew.",
+    )
+    add = validate.add_argument
+    add("result", type=Path, metavar="RESULT_DIR", help="folder that `run` wrote")
+    add("--data", type=Path, metavar="DIR", help="where the images are")
+    add("--weights", metavar="FILE", help="weights of the network (the study's)")
+    add("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (cpu)")
+    add("--neighbours", type=int, default=5, metavar="K", help="how many neighbours (5)")
+    add(
+        "--fidelity",
+        choices=TRAINED_FIDELITIES,
+        help="how long networks are trained (the one above what is predicted, if there is one)",
+    )
+    _finish(validate, function, "Finished measurements are kept; run it again to go on.")
 
 
 def _add_study(add: Callable[..., object]) -> None:

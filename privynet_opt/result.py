@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from privynet_opt.optimizer import SearchOutcome
     from privynet_opt.proxies import Proxies
     from privynet_opt.study_spec import StudySpec
+    from privynet_opt.validation import Validation
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,6 +37,7 @@ class OptimizationResult:
         study: The Optuna study.
         search: What the bare search found, against enumeration.
         infeasibility: Why nothing is feasible; None where something is.
+        validation: What a fresh attack found, if there was one.
     """
 
     spec: StudySpec
@@ -48,6 +51,41 @@ class OptimizationResult:
     study: optuna.Study
     search: SearchOutcome
     infeasibility: Infeasibility | None
+    validation: Validation | None = None
+
+    def validate(
+        self,
+        k: int = 5,
+        data: str | Path | None = None,
+        weights: str | None = None,
+        device: str = "cpu",
+        fidelity: str | None = None,
+        output: str | Path | None = None,
+    ) -> Validation:
+        """Measure the recommended topology and its neighbours on the front by a fresh attack.
+
+        Args:
+            k: How many neighbours.
+            data: Where the images are; None only for data the package can make itself.
+            weights: Weights file or name; None takes the study's.
+            device: ``"cpu"`` or ``"cuda"``.
+            fidelity: None takes the one above the fidelity that is predicted, if there is one.
+            output: Folder that keeps finished measurements; None keeps none.
+
+        Returns:
+            The comparison of predictions with measurements.
+
+        Raises:
+            PrivyNetOptError: If nothing is recommended, or network, weights or images are not
+                usable.
+        """
+        from privynet_opt.validation import validate
+
+        images = None if data is None else Path(data)
+        if output is not None:
+            return validate(self, Path(output), k, images, weights, device, fidelity)
+        with tempfile.TemporaryDirectory() as folder:
+            return validate(self, Path(folder), k, images, weights, device, fidelity)
 
     def report(self, path: str | Path) -> Path:
         """Write the report: one HTML file that works without a network.

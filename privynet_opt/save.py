@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from privynet_opt.api import OptimizationResult
+    from privynet_opt.validation import Validation
 
 DIGITS = 6
 """Significant digits of predictions in the files; far below the proxies' errors."""
@@ -70,6 +71,29 @@ def save_result(result: OptimizationResult, directory: Path) -> dict[str, Path]:
     return {name: directory / name for name in texts}
 
 
+def save_validation(validation: Validation, directory: Path) -> Path:
+    """Write what a fresh attack found as ``validation.json``.
+
+    Args:
+        validation: From `OptimizationResult.validate`.
+        directory: The folder.
+
+    Returns:
+        The file.
+    """
+    points = [_plain(row) for row in validation.points.to_dict("records")]
+    content = {
+        "fidelity": validation.fidelity,
+        "training_seed": validation.training_seed,
+        "holds": validation.holds,
+        "same_source": validation.same_source,
+        "points": points,
+    }
+    path = directory / "validation.json"
+    write_atomically(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
 def csv_text(frame: pd.DataFrame) -> str:
     """Return a DataFrame as CSV: predictions to `DIGITS` digits, exact counts in full.
 
@@ -92,6 +116,7 @@ def front_content(result: OptimizationResult) -> dict[str, Any]:
     search, best = result.search, result.best
     return {
         "study": result.spec.name,
+        "study_path": result.spec.argument,
         "title": result.spec.title,
         "objectives": list(result.objectives),
         "constraints": [str(constraint) for constraint in result.constraints],

@@ -71,6 +71,15 @@ class MeasurementFolder:
         """
         return self._path(key).exists()
 
+    def get(self, key: Mapping[str, Any]) -> Row:
+        """Return a finished measurement.
+
+        Args:
+            key: At least the columns of `schema.KEY`.
+        """
+        row: Row = json.loads(self._path(key).read_text())
+        return row
+
     def add(self, row: Row) -> None:
         """Store a finished measurement.
 

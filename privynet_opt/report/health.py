@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from privynet_opt.metrics import METRICS, PREDICTED
 from privynet_opt.report.check import Check
 from privynet_opt.report.trust_checks import trust_checks
+from privynet_opt.report.validation_check import validation_check
 from privynet_opt.report.verdict import margin
 from privynet_opt.report.words import format_difference, format_value, label
 
@@ -27,6 +28,8 @@ def health_checks(result: OptimizationResult) -> tuple[Check, ...]:
     checks: list[Check | None] = [_feasible_share(result)]
     if result.best is not None:
         checks += [*_limits(result), _measured(result), _extrapolation(result.best), _edge(result)]
+    if result.validation is not None:
+        checks.append(validation_check(result.validation))
     checks += trust_checks(result)
     order = ("act", "watch", "good")
     found = (check for check in checks if check is not None)

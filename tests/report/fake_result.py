@@ -79,6 +79,7 @@ def fake_result(constraints: tuple[str, ...] = LIMITS, title: str | None = None)
         best=best,
         search=fake_search(feasible=best is not None),
         infeasibility=explain_infeasibility(candidates, limits),
+        validation=None,
     )
 
 

@@ -10,6 +10,7 @@ from privynet_opt.characterization.schema import KEY
 from privynet_opt.constraints import Constraint
 from privynet_opt.report.health import health_checks
 from privynet_opt.report.verdict import margin, verdict
+from privynet_opt.validation import Validation, compare, neighbourhood
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +203,26 @@ def test_what_an_attacker_loses_without_images_like_the_users_is_told():
         (check,) = [c for c in health_checks(result) if c.title == title]
         assert "5,000 images of photos" in check.text
         assert f"{lost_db:.2f} dB less on average over 1 topology," in check.text
+
+
+@pytest.mark.parametrize(
+    ("psnr_db", "level", "title"),
+    [
+        (17.4, "good", "A fresh attack confirms the limits"),
+        (17.9, "act", "A fresh attack breaks a limit"),
+    ],
+)
+def test_what_a_fresh_attack_found_is_told(psnr_db, level, title):
+    result = fake_result(constraints=("psnr_db <= 17.5",))
+    chosen = neighbourhood(result.front, result.best, 1)
+    rows = pd.DataFrame({"accuracy": [0.5] * 2, "psnr_db": [psnr_db, 16.0], "ssim": [0.5] * 2})
+    points = compare(chosen, rows, result.constraints)
+    result.validation = Validation(points, "full", 2, (), True)
+    (check,) = [c for c in health_checks(result) if "fresh attack" in c.title]
+    assert (check.level, check.title) == (level, title)
+    assert f"{psnr_db:.2f} dB, predicted" in check.text
+    kept = 2 if level == "good" else 1
+    assert f"Of 2 topologies measured so, {kept} keep every limit" in check.text
 
 
 def test_a_search_that_misses_much_says_so():

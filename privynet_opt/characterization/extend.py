@@ -1,0 +1,61 @@
+"""Add rows to a study's table, where nothing that is measured may be lost."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from privynet_opt.characterization.results import MeasurementFolder, write_table
+from privynet_opt.characterization.schema import KEY
+from privynet_opt.characterization.table import load_table
+
+_WRITTEN_ANEW = ("schema_version", "table_sha256", "columns")
+
+
+def extend_table(table_path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write a table once more with some rows added.
+
+    Args:
+        table_path: The CSV file; where measurements lie beside it, the rows are added to them too,
+            so that a later `characterize` in that folder keeps them.
+        rows: New measurements of the same images and weights; a row whose key is known replaces it.
+
+    Raises:
+        TableError: If the table is not usable.
+        OutputError: If it cannot be written.
+    """
+    table = load_table(table_path)
+    everything: list[dict[Any, Any]] = [*table.rows.to_dict("records"), *rows]
+    merged = {tuple(row[name] for name in KEY): _without_nan(row) for row in everything}
+    folder = MeasurementFolder(table_path.parent)
+    if folder.folder.is_dir():
+        for row in rows:
+            folder.add(row)
+    sidecar = {key: value for key, value in table.sidecar.items() if key not in _WRITTEN_ANEW}
+    write_table(table_path, merged.values(), list(table.cuts), sidecar)
+
+
+def copy_study(directory: Path, target: Path) -> Path:
+    """Copy study file and table into a folder of the user's.
+
+    Args:
+        directory: The study's folder.
+        target: The copy; what it holds of the same names is replaced.
+
+    Returns:
+        Path of the copied table.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("study.toml", "characterization.csv", "characterization.json"):
+        shutil.copyfile(directory / name, target / name)
+    return target / "characterization.csv"
+
+
+def _without_nan(row: dict[Any, Any]) -> dict[str, Any]:
+    return {
+        str(name): None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in row.items()
+    }

@@ -1,0 +1,37 @@
+"""The health check that a validation adds: did the limits hold against a fresh attack?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from privynet_opt.metrics import PREDICTED
+from privynet_opt.report.check import Check
+from privynet_opt.report.words import format_interval, format_value, label, topologies_in_words
+
+if TYPE_CHECKING:
+    from privynet_opt.validation import Validation
+
+
+def validation_check(validation: Validation) -> Check:
+    """Return what a validation found.
+
+    Args:
+        validation: Predictions against fresh measurements.
+    """
+    points = validation.points
+    first = points.iloc[0]
+    kept = sum(not broken for broken in points["broken"])
+    inside = sum(int(points[f"inside_{target}"].sum()) for target in PREDICTED)
+    said = "; ".join(
+        f"{label(target)} {format_value(target, float(first[f'measured_{target}']))}, predicted "
+        f"{format_interval(target, first[f'{target}_lower'], first[f'{target}_upper'])}"
+        for target in PREDICTED
+    )
+    text = (
+        f"{topologies_in_words(points)[0]} was measured by fresh networks at fidelity "
+        f"{validation.fidelity}: {said}. Of {len(points)} topologies measured so, {kept} keep "
+        f"every limit; {inside} of {len(PREDICTED) * len(points)} values lie inside their interval."
+    )
+    if validation.holds:
+        return Check("good", "A fresh attack confirms the limits", text)
+    return Check("act", "A fresh attack breaks a limit", f"{text} Broken: {first['broken']}.")

@@ -1,0 +1,194 @@
+"""Do the limits hold? The recommended topology and its neighbours measured by a fresh attack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from privynet_opt.characterization.schema import TRAINED_FIDELITIES
+from privynet_opt.errors import StudyError
+from privynet_opt.metrics import PREDICTED
+from privynet_opt.search_space import TOPOLOGY_COLUMNS
+from privynet_opt.topology import LocalTopology
+
+if TYPE_CHECKING:
+    from privynet_opt.characterization.table import CharacterizationTable
+    from privynet_opt.constraints import Constraint
+    from privynet_opt.result import OptimizationResult
+    from privynet_opt.study_spec import StudySpec
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Predictions against fresh measurements.
+
+    Attributes:
+        points: One row per topology, the recommended one first: `TOPOLOGY_COLUMNS`; per predicted
+            metric ``t``: ``t``, ``t_lower``, ``t_upper``, ``measured_t`` and ``inside_t``, whether
+            the interval holds the measurement; ``broken``, the limits that the measurement breaks.
+        fidelity: Of the measurements.
+        training_seed: Seed of their networks, which no row of the table had.
+        rows: The measurements, by the columns of the characterization table.
+        same_source: Whether images and weights are those of the table; only then may the rows be
+            added to it.
+    """
+
+    points: pd.DataFrame
+    fidelity: str
+    training_seed: int
+    rows: tuple[dict[str, Any], ...]
+    same_source: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether the recommended topology keeps every limit as measured."""
+        return not self.points["broken"].iloc[0]
+
+
+def validate(
+    result: OptimizationResult,
+    output: Path,
+    k: int = 5,
+    data: Path | None = None,
+    weights: str | None = None,
+    device: str = "cpu",
+    fidelity: str | None = None,
+) -> Validation:
+    """Measure the recommended topology and its neighbours on the front by a fresh attack.
+
+    Args:
+        result: What `optimize` returned; it must recommend something.
+        output: Folder that keeps finished measurements.
+        k: Neighbours on the front, those of the most similar predictions.
+        data: Where the images are; None only for data the package can make itself.
+        weights: Weights file or name; None takes the study's.
+        device: ``"cpu"`` or ``"cuda"``.
+        fidelity: None takes the one above the fidelity that is predicted, if there is one.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        StudyError: If nothing is recommended.
+        PrivyNetOptError: If network, weights, images or folder are not usable.
+    """
+    from privynet_opt.characterization.fresh import measure_again
+
+    if result.best is None:
+        raise StudyError(
+            "`validate` must have a recommended topology, but no topology meets every limit. "
+            "Relax one: the answer says which and how far."
+        )
+    chosen = neighbourhood(result.front, result.best, k)
+    fidelity = fidelity or _dearer(result.proxies.fidelity)
+    seed = int(result.table.rows["training_seed"].max()) + 1
+    measured = measure_again(
+        result.spec,
+        [LocalTopology(*row) for row in chosen[list(TOPOLOGY_COLUMNS)].itertuples(index=False)],
+        fidelity,
+        seed,
+        output,
+        data,
+        weights,
+        device,
+        result.table.searched,
+    )
+    sidecar = result.table.sidecar
+    return Validation(
+        points=compare(chosen, pd.DataFrame(measured.rows), result.constraints),
+        fidelity=fidelity,
+        training_seed=seed,
+        rows=measured.rows,
+        same_source=sidecar["network"].get("weights_sha256") == measured.weights_sha256
+        and sidecar["data"].get("sha256") == measured.images_sha256,
+    )
+
+
+def neighbourhood(front: pd.DataFrame, best: pd.Series, k: int) -> pd.DataFrame:
+    """Return the recommended topology and the points of the front most like it.
+
+    Args:
+        front: The front.
+        best: The recommended topology, with the same columns.
+        k: How many neighbours, at most.
+
+    Returns:
+        At most ``k + 1`` rows, the recommended first, then by distance in accuracy and psnr_db,
+        each as a share of its range over the front.
+    """
+    values = front[["accuracy", "psnr_db"]].to_numpy(dtype=float)
+    spread = np.ptp(values, axis=0) if len(front) else np.ones(2)
+    away = (values - best[["accuracy", "psnr_db"]].to_numpy(dtype=float)) / np.where(
+        spread > 0, spread, 1
+    )
+    is_best = (front[list(TOPOLOGY_COLUMNS)] == best[list(TOPOLOGY_COLUMNS)]).all(axis=1)
+    order = np.argsort(np.linalg.norm(away, axis=1), kind="stable")
+    others = front.iloc[order[~is_best.to_numpy()[order]]].head(k)
+    return pd.concat([best.to_frame().T.astype(front.dtypes), others], ignore_index=True)
+
+
+def compare(
+    points: pd.DataFrame, rows: pd.DataFrame, constraints: Sequence[Constraint]
+) -> pd.DataFrame:
+    """Put measurements beside predictions.
+
+    Args:
+        points: Topologies with predictions and intervals.
+        rows: Their measurements, in the same order.
+        constraints: The limits; those on measured metrics are checked on the measurement.
+
+    Returns:
+        The columns of `Validation.points`.
+    """
+    columns: dict[str, Any] = {name: points[name].to_numpy() for name in TOPOLOGY_COLUMNS}
+    for target in PREDICTED:
+        lower, upper = (points[f"{target}_{end}"].to_numpy() for end in ("lower", "upper"))
+        measured = rows[target].to_numpy()
+        columns |= {
+            target: points[target].to_numpy(),
+            f"{target}_lower": lower,
+            f"{target}_upper": upper,
+            f"measured_{target}": measured,
+            f"inside_{target}": (lower <= measured) & (measured <= upper),
+        }
+    broken = [
+        [str(c) for c in constraints if c.metric in PREDICTED and c.violation(row[c.metric]) > 0]
+        for _, row in rows.iterrows()
+    ]
+    return pd.DataFrame({**columns, "broken": [", ".join(limits) for limits in broken]})
+
+
+def add_to_study(
+    validation: Validation, spec: StudySpec, table: CharacterizationTable, copy: Path
+) -> Path | None:
+    """Add the measurements to the study's table.
+
+    Args:
+        validation: The comparison.
+        spec: The study.
+        table: Its table.
+        copy: Where a shipped study is copied to first; a study of the user's own is extended where
+            it lies.
+
+    Returns:
+        The folder of the extended study; None where images or weights are not the table's, so
+        that the rows do not belong to it.
+    """
+    from privynet_opt.characterization.extend import copy_study, extend_table
+
+    if not validation.same_source:
+        return None
+    is_shipped = spec.argument == spec.name
+    path = copy_study(spec.directory, copy) if is_shipped else table.path
+    extend_table(path, validation.rows)
+    return path.parent
+
+
+def _dearer(fidelity: str) -> str:
+    position = TRAINED_FIDELITIES.index(fidelity) + 1
+    return TRAINED_FIDELITIES[min(position, len(TRAINED_FIDELITIES) - 1)]

@@ -1,0 +1,195 @@
+"""A fresh attack is put beside the predictions, and what it measured becomes part of the study."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from problems import write_toy_study
+
+from privynet_opt.api import optimize, reopen
+from privynet_opt.characterization import fresh
+from privynet_opt.characterization.extend import extend_table
+from privynet_opt.characterization.fresh import FreshMeasurements
+from privynet_opt.characterization.results import MeasurementFolder
+from privynet_opt.characterization.schema import KEY
+from privynet_opt.characterization.table import load_table
+from privynet_opt.cli import main
+from privynet_opt.constraints import Constraint
+from privynet_opt.errors import OutputError, StudyError
+from privynet_opt.search_space import TOPOLOGY_COLUMNS
+from privynet_opt.topology import LocalTopology
+from privynet_opt.validation import compare, neighbourhood
+
+LIMITS = ("--constraint", "psnr_db <= 17.5", "--constraint", "local_flops <= 1e6")
+
+
+def points(*psnr_db: float) -> pd.DataFrame:
+    n = len(psnr_db)
+    frame = pd.DataFrame({"cut_layer": "conv1", "kept_filters": range(1, n + 1)})
+    frame = frame.assign(selection_strategy="lda", selection_seed=0, psnr_db=psnr_db)
+    frame = frame.assign(accuracy=np.linspace(0.5, 0.6, n), ssim=0.5)
+    for target, half in (("accuracy", 0.02), ("psnr_db", 0.3), ("ssim", 0.05)):
+        frame[f"{target}_lower"], frame[f"{target}_upper"] = (
+            frame[target] - half,
+            frame[target] + half,
+        )
+    return frame
+
+
+def test_neighbours_are_those_of_the_most_similar_predictions():
+    front = points(15.0, 15.5, 16.0, 16.5, 19.0)
+    chosen = neighbourhood(front, front.iloc[3], 2)
+    assert chosen["kept_filters"].tolist() == [4, 3, 2]
+    assert chosen.dtypes.equals(front.dtypes)
+    assert len(neighbourhood(front, front.iloc[3], 9)) == 5
+    assert len(neighbourhood(front, front.iloc[3], 0)) == 1
+
+
+def test_limits_are_checked_on_measurements_and_intervals_told_apart():
+    rows = pd.DataFrame({"accuracy": [0.5, 0.7], "psnr_db": [15.2, 16.1], "ssim": [0.5, 0.5]})
+    limits = [
+        Constraint("psnr_db <= 16"),
+        Constraint("accuracy >= 0.6"),
+        Constraint("local_flops <= 1"),
+    ]
+    found = compare(points(15.0, 15.5), rows, limits)
+    assert found["broken"].tolist() == ["accuracy >= 0.6", "psnr_db <= 16"]
+    assert found["inside_psnr_db"].tolist() == [True, False]
+    assert found["inside_accuracy"].tolist() == [True, False]
+    assert found["measured_psnr_db"].tolist() == [15.2, 16.1]
+
+
+@pytest.fixture
+def measured_anew(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Stand in for training: every topology leaks 1 dB more than its study says."""
+    calls: list[dict[str, Any]] = []
+
+    def measure(spec, topologies, fidelity, training_seed, output, *rest):
+        table = load_table(spec.table_path)
+        calls.append({"fidelity": fidelity, "seed": training_seed, "rest": rest})
+        known = table.screen.set_index(list(TOPOLOGY_COLUMNS))
+        rows = []
+        for t in topologies:
+            row = known.loc[(t.cut_layer, t.kept_filters, t.selection_strategy, t.selection_seed)]
+            leak = float(row["psnr_db"]) + 1.0
+            rows.append(
+                {**vars(t), "fidelity": fidelity, "training_seed": training_seed}
+                | {"accuracy": 0.61, "psnr_db": leak, "ssim": 0.5, "attacker": "decoder"}
+                | {"ridge_psnr_db": leak - 1.0, "decoder_psnr_db": leak, "decoder_epochs": 3}
+                | {"cloud_epochs": 3, "seconds": 1.0}
+            )
+        own = table.sidecar
+        return FreshMeasurements(
+            tuple(rows), own["network"].get("weights_sha256"), own["data"].get("sha256")
+        )
+
+    monkeypatch.setattr(fresh, "measure_again", measure)
+    return calls
+
+
+def test_validate_measures_tells_extends_the_study_and_answers_anew(
+    fitted_toy: Path, tmp_path: Path, measured_anew, capsys: pytest.CaptureFixture[str]
+):
+    out = tmp_path / "out"
+    assert main(["run", "--study", str(fitted_toy), "--output", str(out), *LIMITS]) == 0
+    before = load_table(fitted_toy / "characterization.csv")
+    capsys.readouterr()
+    code = main(["validate", str(out), "--neighbours", "2"])
+    printed = capsys.readouterr().out
+    found = json.loads((out / "validation.json").read_text())
+    assert code == (0 if found["holds"] else 4)
+    assert len(found["points"]) == 3
+    assert ("keeps every limit" in printed) == found["holds"]
+    assert f"Added to the table of {fitted_toy}" in printed
+    after = load_table(fitted_toy / "characterization.csv")
+    assert len(after.rows) == len(before.rows) + 3
+    new = after.rows[after.rows["training_seed"] == found["training_seed"]]
+    assert found["training_seed"] == before.rows["training_seed"].max() + 1
+    assert len(new) == 3
+    assert after.sidecar["network"] == before.sidecar["network"]
+    assert "fresh attack" in (out / "report.html").read_text()
+    front = json.loads((out / "front.json").read_text())
+    assert front["table_sha256"] == after.sidecar["table_sha256"]
+    assert measured_anew[0]["fidelity"] == "full"  # the toy predicts standard
+
+
+def test_a_shipped_study_is_copied_before_it_is_extended(tmp_path: Path, measured_anew):
+    out = tmp_path / "out"
+    assert main(["run", "--study", "cifar10", "--output", str(out), "--n-trials", "5"]) == 0
+    shipped = (optimize(n_trials=1).table.path).read_bytes()
+    assert main(["validate", str(out), "--neighbours", "0"]) in (0, 4)
+    assert optimize(n_trials=1).table.path.read_bytes() == shipped
+    copied = load_table(out / "study" / "characterization.csv")
+    assert copied.rows["training_seed"].max() == 2
+    assert json.loads((out / "front.json").read_text())["study_path"] == str(out / "study")
+
+
+def test_measurements_of_other_images_are_told_and_not_added(
+    fitted_toy: Path, tmp_path: Path, monkeypatch, measured_anew, capsys
+):
+    out = tmp_path / "out"
+    assert main(["run", "--study", str(fitted_toy), "--output", str(out), *LIMITS]) == 0
+    honest = fresh.measure_again
+    monkeypatch.setattr(
+        fresh,
+        "measure_again",
+        lambda *a: FreshMeasurements(honest(*a).rows, "other", {"score": "other"}),
+    )
+    before = (fitted_toy / "characterization.csv").read_bytes()
+    assert main(["validate", str(out)]) in (0, 4)
+    assert "nothing was added" in capsys.readouterr().out
+    assert (fitted_toy / "characterization.csv").read_bytes() == before
+    assert "fresh attack" in (out / "report.html").read_text()
+
+
+def test_a_folder_without_a_result_is_one_line(tmp_path: Path, capsys):
+    assert main(["validate", str(tmp_path)]) == 2
+    assert "must be a folder that `privynet-opt run` wrote" in capsys.readouterr().err
+    (tmp_path / "front.json").write_text("{}")
+    with pytest.raises(OutputError, match="KeyError"):
+        reopen(tmp_path)
+
+
+def test_nothing_recommended_is_nothing_to_validate(hopeless_result):
+    with pytest.raises(StudyError, match="no topology meets every limit"):
+        hopeless_result.validate()
+
+
+def test_rows_are_added_beside_the_measurements_they_came_from(tmp_path: Path):
+    table = load_table(write_toy_study(tmp_path / "toy") / "characterization.csv")
+    (tmp_path / "toy" / "measurements").mkdir()
+    row = table.trained.iloc[0].to_dict() | {"training_seed": 9, "accuracy": 0.123}
+    extend_table(table.path, [{k: getattr(v, "item", lambda v=v: v)() for k, v in row.items()}])
+    again = load_table(table.path).rows
+    old, kept = (f.sort_values(list(KEY), ignore_index=True) for f in (table.rows, again))
+    pd.testing.assert_frame_equal(kept[kept["training_seed"] != 9].reset_index(drop=True), old)
+    assert again.loc[again["training_seed"] == 9, "accuracy"].tolist() == [0.123]
+    assert MeasurementFolder(tmp_path / "toy").rows()[0]["accuracy"] == 0.123
+
+
+def test_fresh_networks_measure_the_digits_as_the_first_ones_did(tmp_path: Path, monkeypatch):
+    from privynet_opt.characterization import recipes
+    from privynet_opt.networks.training import TrainingRecipe
+    from privynet_opt.study_spec import load_study
+
+    brief = TrainingRecipe(max_epochs=3, patience=3)
+    recipe = recipes.TrainedFidelity(max_images=1000, decoder=brief, cloud=brief)
+    monkeypatch.setitem(recipes.FROM_SCRATCH, "standard", recipe)
+    spec = load_study("digits")
+    topologies = [LocalTopology("conv2p", 4, "lda"), LocalTopology("conv2p", 2, "searched")]
+    searched = {("conv2p", 2): (5, 3)}
+    arguments = (spec, topologies, "standard", 7, tmp_path)
+    found = fresh.measure_again(*arguments, searched=searched)
+    assert [r["training_seed"] for r in found.rows] == [7, 7]
+    assert found.weights_sha256 == load_table(spec.table_path).sidecar["network"]["weights_sha256"]
+    assert found.images_sha256 == load_table(spec.table_path).sidecar["data"]["sha256"]
+    files = [f.stat().st_mtime_ns for f in sorted((tmp_path / "measurements").glob("*--*"))]
+    assert len(files) == 2
+    assert fresh.measure_again(*arguments, searched=searched).rows == found.rows
+    again = [f.stat().st_mtime_ns for f in sorted((tmp_path / "measurements").glob("*--*"))]
+    assert again == files
