@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -163,18 +164,27 @@ def test_a_second_run_measures_nothing_again(study, measured):
     assert measured.read_bytes() == text
 
 
-def test_a_killed_run_resumes_to_the_rows_of_an_undisturbed_one(study, measured, tmp_path):
-    folder = MeasurementFolder(tmp_path)
+def test_a_run_killed_twenty_times_ends_with_the_rows_of_an_undisturbed_one(
+    study, measured, tmp_path
+):
+    folder, chance = MeasurementFolder(tmp_path), random.Random(0)
     command = [sys.executable, "-c", RUN, str(study.directory), str(tmp_path)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while folder.count() < N_SCREENED // 3 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    survived = folder.count()
-    assert 0 < survived < N_SCREENED + 3
+    survived = []
+    for attempt in range(20):
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+        if attempt % 2:  # anywhere in starting and measuring; else soon after a measurement
+            time.sleep(chance.uniform(0, 4))
+        else:
+            before = folder.count()
+            while folder.count() == before and process.poll() is None:
+                time.sleep(0.01)
+            time.sleep(chance.uniform(0, 0.2))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        survived.append(folder.count())
+    assert survived == sorted(survived)  # nothing that was measured is lost
+    assert any(0 < n < N_SCREENED + 3 for n in survived)
     subprocess.run(command, env=environment, check=True, timeout=240)
     resumed, undisturbed = (
         load_table(path).rows.drop(columns="seconds").set_index(list(KEY))
