@@ -159,6 +159,7 @@ def characterize(asked: argparse.Namespace) -> int:
         repair=asked.repair,
         attacker_data=asked.attacker_data,
         skip_bad=asked.skip_bad,
+        dask=asked.dask,
         notes={"data": asked.data_note, "weights": asked.weights_note},
     )
     print(f"Measured: {table}")

@@ -180,6 +180,12 @@ def _add_characterize(commands: argparse._SubParsersAction[Parser], function: Co
         help="afterwards measure what an audit finds attacked too weakly at the next fidelity",
     )
     add("--workers", type=_positive, default=1, metavar="N", help="processes (1)")
+    add(
+        "--dask",
+        metavar="ADDRESS",
+        help="measure on the workers of a Dask scheduler, such as tcp://10.0.0.1:8786, which see "
+        "the output folder under the same path",
+    )
     add("--topologies", type=_positive, metavar="N", help="how many are trained (the study's)")
     add(
         "--data-note", default="", metavar="TEXT", help="where the images come from, for the report"

@@ -316,7 +316,7 @@ def test_characterize_passes_its_arguments_on(
     arguments += ["--output", str(tmp_path / "out"), "--device", "cuda", "--workers", "2"]
     arguments += ["--fidelity", "screen", "--fidelity", "full", "--topologies", "7"]
     arguments += ["--start", "amortised", "--data-note", "my camera", "--repair"]
-    arguments += ["--attacker-data", "other.npz", "--skip-bad"]
+    arguments += ["--attacker-data", "other.npz", "--skip-bad", "--dask", "tcp://h:1"]
     assert main(arguments) == 0
     spec, settings = calls[0]
     assert spec.name == "toy"
@@ -332,6 +332,7 @@ def test_characterize_passes_its_arguments_on(
         "repair": True,
         "attacker_data": Path("other.npz"),
         "skip_bad": True,
+        "dask": "tcp://h:1",
         "notes": {"data": "my camera", "weights": ""},
     }
     printed = capsys.readouterr().out

@@ -10,19 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import joblib
 import torch
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
 from privynet_opt.characterization.job import Job, run_job
 from privynet_opt.characterization.other_attacker import N_TOPOLOGIES, OtherAttacker
+from privynet_opt.characterization.parallel import run_jobs, threads_per_worker
 from privynet_opt.characterization.plan import plan, spread_topologies
 from privynet_opt.characterization.provenance import identity, sidecar
 from privynet_opt.characterization.results import MeasurementFolder, write_table
 from privynet_opt.datasets.image_set import Splits, split
 from privynet_opt.datasets.load import kind_of, load_images
-from privynet_opt.errors import PrivyNetOptError
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import choose_cuts, find_cuts
 from privynet_opt.networks.profile import profile_cut
@@ -32,9 +30,6 @@ if TYPE_CHECKING:
 
 SPLIT_SEED = 0
 """Seed that divides the images; fixed, so that every run of a study measures on the same ones."""
-
-RESTARTS = 3
-"""How often the run goes on after a worker process was killed."""
 
 
 def characterize(
@@ -51,6 +46,7 @@ def characterize(
     repair: bool = False,
     attacker_data: Path | None = None,
     skip_bad: bool = False,
+    dask: str | None = None,
 ) -> Path:
     """Measure a study's topologies and write its characterization table.
 
@@ -76,6 +72,8 @@ def characterize(
         attacker_data: Images of another kind, as for `data`: what an attacker who trains on those
             loses is measured over a spread of topologies and told in the sidecar.
         skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
+        dask: Address of a Dask scheduler whose workers measure instead of `workers` processes
+            here; they must see `output` under the same path.
 
     Returns:
         Path of the table.
@@ -83,6 +81,7 @@ def characterize(
     Raises:
         PrivyNetOptError: If network, weights, data or output folder are not usable.
     """
+    output = output.resolve()
     chosen_weights = weights or spec.network.weights
     backbone = load_backbone(spec.network.name, chosen_weights)
     cuts = choose_cuts(
@@ -99,7 +98,7 @@ def characterize(
         for topology in attacked:  # what they are compared with
             pair = (topology, "standard")
             wanted[topology.cut_layer] = tuple(dict.fromkeys([*wanted[topology.cut_layer], pair]))
-    threads = max(1, joblib.cpu_count() // workers)  # those this process may use
+    threads = threads_per_worker(workers, dask)
     jobs = [
         Job(
             spec.network.name,
@@ -140,7 +139,7 @@ def characterize(
 
     try:
         with _progress(folder, sum(len(job.wanted) for job in jobs)):
-            _run(jobs, workers)
+            run_jobs(jobs, run_job, workers, dask)
         if repair:
             # Audits need pandas, which a machine that only measures may lack.
             from privynet_opt.characterization.repair import repairs
@@ -148,7 +147,7 @@ def characterize(
             write()
             while answers := repairs(table, jobs):
                 with _progress(folder, folder.count() + sum(len(job.missing()) for job in answers)):
-                    _run(answers, workers)
+                    run_jobs(answers, run_job, workers, dask)
                 write()
     finally:
         write()
@@ -181,22 +180,6 @@ def _other_attacker(spec: StudySpec, data: Path, skip_bad: bool) -> OtherAttacke
     images, _ = load_images(kind_of(data), data, spec.data.image_size, (), skip_bad)
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(SPLIT_SEED))
     return OtherAttacker(data.stem, images.take(order[: spec.characterization.n_attacker]))
-
-
-def _run(jobs: Sequence[Job], workers: int) -> None:
-    for attempt in range(RESTARTS + 1):
-        pending = [job for job in jobs if not job.is_done()]
-        try:
-            joblib.Parallel(n_jobs=workers, batch_size=1)(
-                joblib.delayed(run_job)(job) for job in pending
-            )
-            return
-        except TerminatedWorkerError as error:
-            if attempt == RESTARTS:
-                raise PrivyNetOptError(
-                    f"a measuring process must not be killed, but it was {RESTARTS + 1} times "
-                    "(often for want of memory). Use fewer --workers; finished rows are kept."
-                ) from error
 
 
 @contextmanager

@@ -1,0 +1,85 @@
+"""Where measurements run: in this process, in some of this machine's, or on a Dask cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import joblib
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from privynet_opt.errors import PrivyNetOptError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from privynet_opt.characterization.job import Job
+
+RESTARTS = 3
+"""How often the run goes on after a worker process was killed."""
+
+CONNECT_SECONDS = 10
+"""How long a Dask scheduler may take to answer."""
+
+
+def threads_per_worker(workers: int, dask: str | None) -> int:
+    """Return how many CPU threads one measurement may use.
+
+    Args:
+        workers: Processes that share this machine.
+        dask: Address of a Dask scheduler; its workers are one per core, as Dask starts them.
+    """
+    return 1 if dask else max(1, joblib.cpu_count() // workers)  # cores this process may use
+
+
+def run_jobs(
+    jobs: Sequence[Job], run: Callable[[Job], None], workers: int, dask: str | None = None
+) -> None:
+    """Run what is not done yet; a killed worker costs only the measurement it was at.
+
+    Args:
+        jobs: Each is run by one worker.
+        run: Does it, storing each measurement when it is finished.
+        workers: Processes on this machine.
+        dask: Address of a Dask scheduler to run on instead; its workers must see the same files.
+
+    Raises:
+        PrivyNetOptError: If workers are killed again and again, or the scheduler cannot be used.
+    """
+    with _backend(workers, dask):
+        for attempt in range(RESTARTS + 1):
+            pending = [job for job in jobs if not job.is_done()]
+            try:
+                joblib.Parallel(batch_size=1)(joblib.delayed(run)(job) for job in pending)
+                return
+            except TerminatedWorkerError as error:
+                if attempt == RESTARTS:
+                    raise PrivyNetOptError(
+                        f"a measuring process must not be killed, but it was {RESTARTS + 1} times "
+                        "(often for want of memory). Use fewer --workers; finished rows are kept."
+                    ) from error
+
+
+@contextmanager
+def _backend(workers: int, dask: str | None) -> Iterator[None]:
+    if dask is None:
+        with joblib.parallel_config(backend="loky", n_jobs=workers):
+            yield
+        return
+    try:
+        from distributed import Client
+
+        client = Client(dask, timeout=CONNECT_SECONDS, set_as_default=False)
+    except ImportError as error:
+        raise PrivyNetOptError(
+            "`--dask` must have the package distributed, but it is not installed. "
+            "Install it with `pip install privynet_opt[dask]`."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise PrivyNetOptError(
+            f"`--dask` must be the address of a Dask scheduler, but {dask} does not answer "
+            f"({type(error).__name__}). Write for example tcp://127.0.0.1:8786."
+        ) from error
+    with client, joblib.parallel_config(backend="dask", client=client, n_jobs=-1):
+        yield

@@ -1,0 +1,90 @@
+"""Jobs run wherever they are sent, once each, and what goes wrong is said in one line."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from privynet_opt.characterization.parallel import run_jobs, threads_per_worker
+from privynet_opt.errors import PrivyNetOptError
+
+
+@dataclass(frozen=True)
+class Task:
+    folder: Path
+    number: int
+
+    def is_done(self) -> bool:
+        return (self.folder / str(self.number)).exists()
+
+
+def note_who(task: Task) -> None:
+    assert not task.is_done()
+    (task.folder / str(task.number)).write_text(str(os.getpid()))
+
+
+def die_once(task: Task) -> None:
+    marker = task.folder / f"died-{task.number}"
+    if task.number == 1 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), 9)
+    note_who(task)
+
+
+def who(folder: Path) -> set[str]:
+    return {path.read_text() for path in folder.glob("[0-9]*")}
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> list[Task]:
+    return [Task(tmp_path, number) for number in range(4)]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
+    ) as running:
+        yield running.scheduler_address
+
+
+def test_finished_jobs_are_not_run_again(tasks, tmp_path):
+    note_who(tasks[2])
+    run_jobs(tasks, note_who, workers=1)
+    assert who(tmp_path) == {str(os.getpid())}
+    assert all(task.is_done() for task in tasks)
+
+
+def test_a_killed_process_costs_only_its_own_job(tasks, tmp_path):
+    run_jobs(tasks, die_once, workers=2)
+    assert all(task.is_done() for task in tasks)
+    assert str(os.getpid()) not in who(tmp_path)
+
+
+def test_dask_workers_run_the_jobs_and_a_killed_one_is_replaced(tasks, tmp_path, cluster):
+    run_jobs(tasks, die_once, workers=1, dask=cluster)
+    assert all(task.is_done() for task in tasks)
+    assert str(os.getpid()) not in who(tmp_path)
+
+
+def test_a_scheduler_that_does_not_answer_is_named(tasks, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("privynet_opt.characterization.parallel.CONNECT_SECONDS", 0.5)
+    with pytest.raises(PrivyNetOptError, match=r"tcp://127\.0\.0\.1:1 does not answer"):
+        run_jobs(tasks, note_who, workers=1, dask="tcp://127.0.0.1:1")
+
+
+def test_without_dask_the_package_to_install_is_named(tasks, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "distributed", None)
+    with pytest.raises(PrivyNetOptError, match=r"pip install privynet_opt\[dask\]"):
+        run_jobs(tasks, note_who, workers=1, dask="tcp://127.0.0.1:1")
+
+
+def test_processes_share_the_cores_and_dask_workers_have_one_each(monkeypatch):
+    monkeypatch.setattr("joblib.cpu_count", lambda: 6)
+    assert [threads_per_worker(n, None) for n in (1, 2, 9)] == [6, 3, 1]
+    assert threads_per_worker(1, "tcp://h:1") == 1
