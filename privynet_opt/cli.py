@@ -158,6 +158,7 @@ def characterize(asked: argparse.Namespace) -> int:
         start=asked.start,
         repair=asked.repair,
         attacker_data=asked.attacker_data,
+        double_capacity=asked.double_capacity,
         skip_bad=asked.skip_bad,
         dask=asked.dask,
         notes={"data": asked.data_note, "weights": asked.weights_note},

@@ -175,6 +175,11 @@ def _add_characterize(commands: argparse._SubParsersAction[Parser], function: Co
         help="images of another kind: also measure what an attacker loses who has only those",
     )
     add(
+        "--double-capacity",
+        action="store_true",
+        help="also attack some topologies by decoders twice as wide and deep, for the audit",
+    )
+    add(
         "--repair",
         action="store_true",
         help="afterwards measure what an audit finds attacked too weakly at the next fidelity",

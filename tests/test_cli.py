@@ -316,7 +316,14 @@ def test_characterize_passes_its_arguments_on(
     arguments += ["--output", str(tmp_path / "out"), "--device", "cuda", "--workers", "2"]
     arguments += ["--fidelity", "screen", "--fidelity", "full", "--topologies", "7"]
     arguments += ["--start", "amortised", "--data-note", "my camera", "--repair"]
-    arguments += ["--attacker-data", "other.npz", "--skip-bad", "--dask", "tcp://h:1"]
+    arguments += [
+        "--attacker-data",
+        "other.npz",
+        "--double-capacity",
+        "--skip-bad",
+        "--dask",
+        "tcp://h:1",
+    ]
     assert main(arguments) == 0
     spec, settings = calls[0]
     assert spec.name == "toy"
@@ -331,6 +338,7 @@ def test_characterize_passes_its_arguments_on(
         "start": "amortised",
         "repair": True,
         "attacker_data": Path("other.npz"),
+        "double_capacity": True,
         "skip_bad": True,
         "dask": "tcp://h:1",
         "notes": {"data": "my camera", "weights": ""},

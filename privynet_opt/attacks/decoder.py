@@ -35,13 +35,17 @@ class Decoder(nn.Module):
         image_size: Rows and columns of the image; a multiple of `grid`.
         n_conditions: Numbers that describe the topology to a decoder that serves several; 0 for
             a decoder of its own.
+        capacity: Multiplies width and number of residual blocks.
 
     Attributes:
         trunk_grid: Rows and columns that the residual blocks work on.
     """
 
-    def __init__(self, channels: int, grid: int, image_size: int, n_conditions: int = 0) -> None:
+    def __init__(
+        self, channels: int, grid: int, image_size: int, n_conditions: int = 0, capacity: int = 1
+    ) -> None:
         super().__init__()
+        width = capacity * WIDTH
         stride = image_size // grid
         trunk_stride = min(max(stride, FINEST_STRIDE), COARSEST_STRIDE)
         self.trunk_grid = image_size // trunk_stride
@@ -50,22 +54,22 @@ class Decoder(nn.Module):
             gather = trunk_stride // stride
             enter += [
                 nn.PixelUnshuffle(gather),
-                nn.Conv2d(channels * gather**2, WIDTH, 3, padding=1),
+                nn.Conv2d(channels * gather**2, width, 3, padding=1),
             ]
         elif stride > trunk_stride:
             spread = stride // trunk_stride
-            enter += [nn.Conv2d(channels, WIDTH * spread**2, 3, padding=1), nn.PixelShuffle(spread)]
+            enter += [nn.Conv2d(channels, width * spread**2, 3, padding=1), nn.PixelShuffle(spread)]
         else:
-            enter.append(nn.Conv2d(channels, WIDTH, 3, padding=1))
-        leave = nn.Conv2d(WIDTH, 3 * trunk_stride**2, 3, padding=1)
+            enter.append(nn.Conv2d(channels, width, 3, padding=1))
+        leave = nn.Conv2d(width, 3 * trunk_stride**2, 3, padding=1)
         for parameter in leave.parameters():
             nn.init.zeros_(parameter)
         self.enter = nn.Sequential(*enter)
-        self.condition = condition_layer(n_conditions, WIDTH) if n_conditions else None
+        self.condition = condition_layer(n_conditions, width) if n_conditions else None
         self.body = nn.Sequential(
-            nn.BatchNorm2d(WIDTH),
+            nn.BatchNorm2d(width),
             nn.ReLU(inplace=True),
-            *(ResidualBlock(WIDTH) for _ in range(BLOCKS)),
+            *(ResidualBlock(width) for _ in range(capacity * BLOCKS)),
             leave,
             nn.PixelShuffle(trunk_stride),
         )
@@ -95,6 +99,7 @@ def train_decoder(
     recipe: TrainingRecipe,
     seed: int,
     mirrored: Tensor | None = None,
+    capacity: int = 1,
 ) -> tuple[Decoder, int]:
     """Train a decoder from scratch.
 
@@ -105,13 +110,14 @@ def train_decoder(
         recipe: Length and speed.
         seed: Seed of initial weights and order.
         mirrored: Features of the mirrored images, to train on those as well.
+        capacity: Multiplies the decoder's width and number of residual blocks.
 
     Returns:
         The decoder at its best epoch, and the epochs trained.
     """
     torch.manual_seed(seed)
-    decoder = Decoder(features.shape[1], features.shape[-1], images.shape[-1]).to(features.device)
-    decoder = decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    decoder = Decoder(features.shape[1], features.shape[-1], images.shape[-1], capacity=capacity)
+    decoder = decoder.to(features.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     plain = (features, ridge.reconstruct_all(features), images)
     flipped = None

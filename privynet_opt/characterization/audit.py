@@ -22,9 +22,13 @@ from privynet_opt.topology import LocalTopology
 CLOSED_FORM = "the closed form on the same channels"
 """What shows that a decoder was trained too little."""
 
+DOUBLED = "a decoder twice as wide and deep"
+"""What shows that the usual one is too small."""
+
 RULES = {
     "training": "a trained decoder recovers no less than the closed form",
     "superset": "more of the same channels leak no less",
+    "capacity": "a larger decoder recovers no more",
     "depth": "all channels of a deeper cut leak no more than those of a shallower one",
 }
 """What must hold, by the name of the rule."""
@@ -101,8 +105,43 @@ def audit_table(table: CharacterizationTable, noise_db: float = NOISE_DB) -> Aud
                 compared[rule, fidelity] = len(pairs)
             for pair in pairs[pairs["excess_db"] > noise_db].to_dict("records"):
                 violations.append(_violation(rule, everything, pair))
+    doubled = _doubled(table)
+    if len(doubled):
+        compared["capacity", "standard"] = len(doubled)
+    for pair in doubled[doubled["excess_db"] > noise_db].to_dict("records"):
+        violations.append(_violation("capacity", everything, pair))
     violations.sort(key=lambda violation: -violation.excess_db)
     return Audit(compared, tuple(violations), _spreads(table.rows), noise_db)
+
+
+def side_attacks(table: CharacterizationTable) -> pd.DataFrame:
+    """Put what other attackers recovered beside what the usual one did.
+
+    Args:
+        table: Its sidecar tells the attacks, its rows of fidelity ``standard`` the usual one.
+
+    Returns:
+        The sidecar's entries with the columns ``usual`` (label of the row), ``usual_psnr_db`` and
+        ``gain_db``, what the other attacker recovers more.
+    """
+    entries = pd.DataFrame(table.sidecar.get("side_attacks", []))
+    if entries.empty:
+        return entries
+    usual = table.rows[table.rows["fidelity"] == "standard"].rename_axis("usual").reset_index()
+    usual = usual.sort_values("training_seed").drop_duplicates(list(KEY[:4]))
+    usual = usual[["usual", *KEY[:4], "psnr_db"]].rename(columns={"psnr_db": "usual_psnr_db"})
+    both = entries.merge(usual, on=list(KEY[:4]))
+    return both.assign(gain_db=both["psnr_db"] - both["usual_psnr_db"])
+
+
+def _doubled(table: CharacterizationTable) -> pd.DataFrame:
+    """Compare each decoder with one of twice its capacity."""
+    attacks = side_attacks(table)
+    if attacks.empty:
+        return _pairs(table.rows, weak=pd.Index([]), strong=pd.Index([]))
+    attacks = attacks[attacks["capacity"] > 1]
+    labels = {"weak": attacks["usual"], "strong": attacks["usual"]}
+    return pd.DataFrame({**labels, "excess_db": attacks["gain_db"]})
 
 
 def _violation(rule: str, rows: pd.DataFrame, pair: dict[Hashable, Any]) -> Violation:
@@ -114,7 +153,7 @@ def _violation(rule: str, rows: pd.DataFrame, pair: dict[Hashable, Any]) -> Viol
         rule=rule,
         fidelity=fidelity,
         weak=weak,
-        strong=CLOSED_FORM if rule == "training" else str(strong),
+        strong={"training": CLOSED_FORM, "capacity": DOUBLED}.get(rule, str(strong)),
         excess_db=pair["excess_db"],
         measured_again="" if again == fidelity else again,
     )

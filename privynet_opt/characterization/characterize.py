@@ -14,11 +14,11 @@ import torch
 from tqdm import tqdm
 
 from privynet_opt.characterization.job import Job, run_job
-from privynet_opt.characterization.other_attacker import N_TOPOLOGIES, OtherAttacker
 from privynet_opt.characterization.parallel import run_jobs, threads_per_worker
 from privynet_opt.characterization.plan import plan, spread_topologies
 from privynet_opt.characterization.provenance import identity, sidecar
 from privynet_opt.characterization.results import MeasurementFolder, write_table
+from privynet_opt.characterization.side_attack import DOUBLED, N_TOPOLOGIES, SideAttack
 from privynet_opt.datasets.image_set import Splits, split
 from privynet_opt.datasets.load import kind_of, load_images
 from privynet_opt.networks.backbone import load_backbone
@@ -45,6 +45,7 @@ def characterize(
     start: str = "scratch",
     repair: bool = False,
     attacker_data: Path | None = None,
+    double_capacity: bool = False,
     skip_bad: bool = False,
     dask: str | None = None,
 ) -> Path:
@@ -71,6 +72,8 @@ def characterize(
             fidelity, until nothing is left to measure.
         attacker_data: Images of another kind, as for `data`: what an attacker who trains on those
             loses is measured over a spread of topologies and told in the sidecar.
+        double_capacity: Whether a decoder twice as wide and deep attacks the same spread, so that
+            an audit can tell whether the usual one is too small.
         skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
         dask: Address of a Dask scheduler whose workers measure instead of `workers` processes
             here; they must see `output` under the same path.
@@ -91,13 +94,13 @@ def characterize(
     folder = MeasurementFolder(output)
     folder.claim(identity(backbone, splits, spec.data.image_size, start))
     wanted = plan(spec, cuts, fidelities, n_trained)
-    other, attacked = None, []
+    attacks = [DOUBLED] if double_capacity else []
     if attacker_data is not None:
-        other = _other_attacker(spec, attacker_data, skip_bad)
-        attacked = spread_topologies(spec, cuts, n_trained, N_TOPOLOGIES)
-        for topology in attacked:  # what they are compared with
-            pair = (topology, "standard")
-            wanted[topology.cut_layer] = tuple(dict.fromkeys([*wanted[topology.cut_layer], pair]))
+        attacks.append(_other_images(spec, attacker_data, skip_bad))
+    attacked = spread_topologies(spec, cuts, n_trained, N_TOPOLOGIES if attacks else 0)
+    for topology in attacked:  # what they are compared with
+        pair = (topology, "standard")
+        wanted[topology.cut_layer] = tuple(dict.fromkeys([*wanted[topology.cut_layer], pair]))
     threads = threads_per_worker(workers, dask)
     jobs = [
         Job(
@@ -111,7 +114,7 @@ def characterize(
             threads,
             start,
             spec.characterization.searched.get(cut.name, ()),
-            other and other.at(attacked, cut.name),
+            tuple(attack.at(attacked, cut.name) for attack in attacks),
         )
         for cut in [*cuts[::3], *cuts[1::3], *cuts[2::3]]  # an early look covers all depths
     ]
@@ -133,7 +136,7 @@ def characterize(
         if rows:
             described["anonymity"] = folder.anonymity()
             described["searched"] = folder.searched()
-            described["other_attacks"] = folder.other_attacks()
+            described["side_attacks"] = folder.side_attacks()
             write_table(table, rows, [cut.name for cut in cuts], described)
             shutil.copyfile(spec.directory / "study.toml", output / "study.toml")
 
@@ -175,11 +178,11 @@ def load_splits(spec: StudySpec, data: Path | None, skip_bad: bool = False) -> S
     return split(train, test, settings.n_cloud, settings.n_attacker, settings.n_score, SPLIT_SEED)
 
 
-def _other_attacker(spec: StudySpec, data: Path, skip_bad: bool) -> OtherAttacker:
+def _other_images(spec: StudySpec, data: Path, skip_bad: bool) -> SideAttack:
     """Return an attacker with images of another kind, as many as the others have."""
     images, _ = load_images(kind_of(data), data, spec.data.image_size, (), skip_bad)
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(SPLIT_SEED))
-    return OtherAttacker(data.stem, images.take(order[: spec.characterization.n_attacker]))
+    return SideAttack(data.stem, images.take(order[: spec.characterization.n_attacker]))
 
 
 @contextmanager

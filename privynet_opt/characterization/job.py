@@ -23,13 +23,13 @@ from privynet_opt.characterization.measure import (
     measure_screen,
     measure_trained,
 )
-from privynet_opt.characterization.other_attacker import OtherAttacker
 from privynet_opt.characterization.recipes import (
     AMORTISED,
     describe_networks,
 )
 from privynet_opt.characterization.results import MeasurementFolder
 from privynet_opt.characterization.schema import TRAINED_FIDELITIES
+from privynet_opt.characterization.side_attack import SideAttack
 from privynet_opt.characterization.subset_search import search_subset
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import load_backbone
@@ -55,7 +55,7 @@ class Job:
         threads: CPU threads of this job.
         start: Where trained fidelities start: ``"scratch"`` or ``"amortised"``.
         searched: Counts of kept filters for which a subset is searched.
-        other_attacker: An attacker with images of another kind, and what he attacks at this cut.
+        side_attacks: Attackers who differ from the usual one, and what they attack at this cut.
     """
 
     network: str
@@ -68,7 +68,7 @@ class Job:
     threads: int
     start: str = "scratch"
     searched: tuple[int, ...] = ()
-    other_attacker: OtherAttacker | None = None
+    side_attacks: tuple[SideAttack, ...] = ()
 
     def missing(self) -> list[tuple[LocalTopology, str]]:
         """Return what has no finished measurement yet."""
@@ -77,8 +77,8 @@ class Job:
 
     def is_done(self) -> bool:
         """Return whether nothing is left to measure."""
-        folder, other = MeasurementFolder(self.output), self.other_attacker
-        return not self.missing() and not (other is not None and other.missing(folder))
+        folder = MeasurementFolder(self.output)
+        return not self.missing() and not any(a.missing(folder) for a in self.side_attacks)
 
 
 def measurement_key(topology: LocalTopology, fidelity: str) -> dict[str, Any]:
@@ -112,6 +112,7 @@ def run_job(job: Job) -> None:
     backbone = load_backbone(job.network, job.weights)
     needs_search = any(t.selection_strategy == "searched" for t, _ in missing)
     trains = needs_search or any(fidelity != "screen" for _, fidelity in missing)
+    trains |= any(attack.missing(folder) for attack in job.side_attacks)
     source = FeatureSource(backbone, job.cut, job.splits, torch.device(job.device), keep=trains)
     bank = build_bank(source)
     unscored = _at("amortised", missing)
@@ -129,8 +130,8 @@ def run_job(job: Job) -> None:
     start = networks if job.start == "amortised" else None
     for topology, fidelity in trained:
         folder.add(measure_trained(bank, topology, fidelity, TRAINING_SEED, start))
-    if job.other_attacker is not None:
-        job.other_attacker.measure(bank, folder, TRAINING_SEED)
+    for attack in job.side_attacks:
+        attack.measure(bank, folder, TRAINING_SEED)
 
 
 def amortised_networks(bank: CutBank, folder: Path) -> AmortisedNetworks:

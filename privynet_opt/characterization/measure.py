@@ -120,7 +120,7 @@ def measure_trained(
 
 
 def measure_attack(
-    bank: CutBank, topology: LocalTopology, fidelity: str, training_seed: int
+    bank: CutBank, topology: LocalTopology, fidelity: str, training_seed: int, capacity: int = 1
 ) -> Row:
     """Train a decoder for one topology and score it, as `measure_trained` does; no cloud network.
 
@@ -129,6 +129,7 @@ def measure_attack(
         topology: What is attacked.
         fidelity: ``"standard"`` or ``"full"``.
         training_seed: Seed of the decoder.
+        capacity: Width and blocks of the decoder, in multiples of the usual ones.
 
     Returns:
         The columns of a row that tell the privacy loss, ``decoder_epochs`` and ``seconds``.
@@ -136,7 +137,9 @@ def measure_attack(
     started = time.perf_counter()
     kept = list(kept_channels(topology, bank.statistics))
     recipe = TRAINED["scratch"][fidelity]
-    linear, recovered, epochs = _attack(bank, kept, recipe, training_seed, fidelity in MIRRORING)
+    linear, recovered, epochs = _attack(
+        bank, kept, recipe, training_seed, fidelity in MIRRORING, capacity
+    )
     return {
         **_privacy_loss(bank, linear, "decoder", recovered),
         "decoder_epochs": epochs,
@@ -161,13 +164,18 @@ def _from_scratch(
 
 
 def _attack(
-    bank: CutBank, kept: list[int], recipe: TrainedFidelity, seed: int, mirrors: bool
+    bank: CutBank,
+    kept: list[int],
+    recipe: TrainedFidelity,
+    seed: int,
+    mirrors: bool,
+    capacity: int = 1,
 ) -> tuple[Tensor, Tensor, int]:
     """Return linear and trained reconstructions, and the epochs of the decoder."""
     attacker = _attacker_set(bank, kept, recipe.max_images)
     mirrored = bank.mirrored("attacker", kept) if mirrors else None
     linear = bank.ridge.decoder(kept)
-    decoder, epochs = train_decoder(*attacker, linear, recipe.decoder, seed, mirrored)
+    decoder, epochs = train_decoder(*attacker, linear, recipe.decoder, seed, mirrored, capacity)
     seen = bank.score_features[:, kept]
     return linear.reconstruct_all(seen), reconstruct(decoder, linear, seen), epochs
 

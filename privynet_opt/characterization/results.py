@@ -118,21 +118,22 @@ class MeasurementFolder:
         entries = [json.loads(p.read_text()) for p in (self.folder / "searched").glob("[!.]*.json")]
         return sorted(entries, key=lambda entry: (entry["cut_layer"], entry["kept_filters"]))
 
-    def add_other_attack(self, entry: Row) -> None:
-        """Store what an attacker with images of another kind recovers of a topology.
+    def add_side_attack(self, entry: Row) -> None:
+        """Store what another attacker than the usual one recovers of a topology.
 
         Args:
-            entry: From `other_attacker.OtherAttacker`.
+            entry: From `side_attack.SideAttack`.
         """
-        name = "--".join(str(entry[column]) for column in (*KEY[:4], "images_sha256"))
+        names = (*KEY[:4], "capacity", "images_sha256")
+        name = "--".join(str(entry[column]) for column in names)
         write_atomically(
-            self.folder / "other_attacks" / f"{name}.json",
+            self.folder / "side_attacks" / f"{name}.json",
             json.dumps(entry, indent=1, allow_nan=False) + "\n",
         )
 
-    def other_attacks(self) -> list[Row]:
-        """Return the entries of `add_other_attack`, by the name of their file."""
-        files = sorted((self.folder / "other_attacks").glob("[!.]*.json"))
+    def side_attacks(self) -> list[Row]:
+        """Return the entries of `add_side_attack`, by the name of their file."""
+        files = sorted((self.folder / "side_attacks").glob("[!.]*.json"))
         return [json.loads(path.read_text()) for path in files]
 
     def count(self) -> int:

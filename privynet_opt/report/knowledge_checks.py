@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from privynet_opt.characterization.schema import KEY
+from privynet_opt.characterization.audit import side_attacks
 from privynet_opt.report.check import Check
 from privynet_opt.report.words import format_difference
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from privynet_opt.characterization.table import CharacterizationTable
 
 SECRECY_DB = 0.5
@@ -23,36 +23,21 @@ def knowledge_checks(table: CharacterizationTable) -> list[Check | None]:
     Args:
         table: The characterization table; its sidecar tells what was measured of it.
     """
-    entries = pd.DataFrame(table.sidecar.get("other_attacks", []))
-    if entries.empty:
+    attacks = side_attacks(table)
+    if not attacks.empty:
+        attacks = attacks[attacks["images_sha256"] != ""]
+    if attacks.empty:
         return [_secrecy(table)]
-    groups = entries.groupby(["images", "images_sha256"], sort=True)
-    return [_secrecy(table), *(_other_images(table, str(name), e) for (name, _), e in groups)]
+    groups = attacks.groupby(["images", "images_sha256"], sort=True)
+    return [_secrecy(table), *(_other_images(str(name), group) for (name, _), group in groups)]
 
 
-def other_attacks(table: CharacterizationTable, entries: pd.DataFrame) -> pd.DataFrame:
-    """Put beside each other what two attackers recover, with images of another kind and alike.
-
-    Args:
-        table: Its rows of fidelity ``standard`` are the attacker with images alike.
-        entries: Rows of the sidecar's ``other_attacks``.
-
-    Returns:
-        The entries with the column ``lost_db``.
-    """
-    alike = table.trained[table.trained["fidelity"] == "standard"]
-    both = entries.merge(alike[[*KEY[:4], "psnr_db"]], on=list(KEY[:4]), suffixes=("", "_alike"))
-    return both.assign(lost_db=both["psnr_db_alike"] - both["psnr_db"])
-
-
-def _other_images(table: CharacterizationTable, name: str, entries: pd.DataFrame) -> Check | None:
-    lost = other_attacks(table, entries)["lost_db"]
-    if lost.empty:
-        return None
+def _other_images(name: str, attacks: pd.DataFrame) -> Check:
+    lost = -attacks["gain_db"]
     topologies = "topology" if len(lost) == 1 else "topologies"
     mean, least, most = (format_difference("psnr_db", v) for v in (lost.mean(), *_range(lost)))
     text = (
-        f"An attacker who trains on {int(entries['n_images'].max()):,} images of {name} instead of "
+        f"An attacker who trains on {int(attacks['n_images'].max()):,} images of {name} instead of "
         f"images like yours recovers {mean} less on average over {len(lost)} {topologies}, "
         f"from {least} to {most}. Predictions are for one who has images like yours."
     )

@@ -9,6 +9,7 @@ import pytest
 from problems import toy_cuts, write_toy_study
 
 from privynet_opt.characterization.audit import audit_table
+from privynet_opt.characterization.schema import KEY
 from privynet_opt.characterization.table import CharacterizationTable, load_table
 from privynet_opt.topology import LocalTopology
 
@@ -84,3 +85,16 @@ def test_a_violation_says_whether_its_topology_is_measured_at_a_dearer_fidelity(
     weak = {v.weak: v.measured_again for v in found}
     topology = LocalTopology(*where.values())
     assert weak[topology] == ("standard" if is_trained else "")
+
+
+def test_a_larger_decoder_that_recovers_more_shows_the_usual_one_as_too_small(table):
+    row = table.trained[table.trained["fidelity"] == "standard"].iloc[0]
+    entry = {n: row[n] for n in KEY[:4]} | {"capacity": 2, "images_sha256": ""}
+    for gain_db, broken in ((0.1, 0), (0.8, 1)):
+        attacks = [{**entry, "psnr_db": row["psnr_db"] + gain_db}]
+        audit = audit_table(replace(table, sidecar={**table.sidecar, "side_attacks": attacks}))
+        assert audit.compared["capacity", "standard"] == 1
+        found = [v for v in audit.violations if v.rule == "capacity"]
+        assert len(found) == broken
+        assert all(v.strong == "a decoder twice as wide and deep" for v in found)
+        assert all(v.excess_db == pytest.approx(gain_db) for v in found)

@@ -411,17 +411,22 @@ def test_an_attacker_with_images_of_another_kind_is_measured_beside_the_usual_on
     np.savez(tmp_path / "noise.npz", images=noise, labels=np.arange(450) % 2)
     shutil.copytree(measured.parent, tmp_path / "out")
     arguments = (study, None, None, tmp_path / "out")
-    path = characterize(*arguments, attacker_data=tmp_path / "noise.npz")
-    entries = pd.DataFrame(load_table(path).sidecar["other_attacks"])
+    asked = {"attacker_data": tmp_path / "noise.npz", "double_capacity": True}
+    table = load_table(characterize(*arguments, **asked))
+    attacks = pd.DataFrame(table.sidecar["side_attacks"])
+    entries = attacks[attacks["images"] == "noise"]
     alike = load_table(measured).trained
     same = entries.merge(alike, on=list(KEY[:4]), suffixes=("", "_alike"))
     assert len(same) == len(entries) == (alike["selection_seed"] == 0).sum() > 1
     assert (same["psnr_db"] < same["psnr_db_alike"] - 0.5).all()
-    assert set(entries["images"]) == {"noise"}
-    files = sorted((tmp_path / "out" / "measurements" / "other_attacks").iterdir())
+    larger = attacks[attacks["capacity"] == 2].merge(alike, on=list(KEY[:4]), suffixes=("", "_1"))
+    assert len(larger) == len(entries)
+    assert (larger["psnr_db"] != larger["psnr_db_1"]).all()
+    assert audit_table(table).compared["capacity", "standard"] == len(larger)
+    files = sorted((tmp_path / "out" / "measurements" / "side_attacks").iterdir())
     before = [f.stat().st_mtime_ns for f in files]
     files[0].unlink()
-    characterize(*arguments, attacker_data=tmp_path / "noise.npz")
+    characterize(*arguments, **asked)
     after = [f.stat().st_mtime_ns for f in files]
     assert after[1:] == before[1:]
     assert after[0] > before[0]

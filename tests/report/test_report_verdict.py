@@ -189,16 +189,16 @@ def test_secrecy_that_does_not_survive_a_guess_is_worth_a_warning():
 
 def test_what_an_attacker_loses_without_images_like_the_users_is_told():
     result = fake_result()
-    result.table.trained = result.table.rows.assign(fidelity="standard")
-    standard = result.table.trained.iloc[0]
+    result.table.rows = result.table.rows.assign(fidelity="standard")
+    standard = result.table.rows.iloc[0]
     key = {n: standard[n] for n in KEY[:4]}
-    entry = {**key, "images": "photos", "images_sha256": "ab", "n_images": 5000}
+    entry = {**key, "images": "photos", "images_sha256": "ab", "n_images": 5000, "capacity": 1}
     for lost_db, level, title in (
         (2.0, "good", "An attacker without images like yours recovers less"),
         (0.1, "watch", "Images of another kind serve an attacker nearly as well"),
     ):
         other = {**entry, "psnr_db": standard["psnr_db"] - lost_db}
-        result.table.sidecar["other_attacks"] = [other]
+        result.table.sidecar["side_attacks"] = [other]
         assert title in titles(result, level)
         (check,) = [c for c in health_checks(result) if c.title == title]
         assert "5,000 images of photos" in check.text

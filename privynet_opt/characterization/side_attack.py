@@ -1,4 +1,4 @@
-"""What an attacker loses whose own images are of another kind than those he wants to see."""
+"""Attacks beside the usual one, on a few topologies: what other images or more capacity change."""
 
 from __future__ import annotations
 
@@ -19,21 +19,23 @@ TOPOLOGY = tuple(field.name for field in fields(LocalTopology))
 
 
 @dataclass(frozen=True)
-class OtherAttacker:
-    """An attacker who trains on images of another data set.
+class SideAttack:
+    """An attacker who differs from the usual one in one thing.
 
     Attributes:
-        name: What the images are called.
-        images: The images; labels are not used.
+        name: What the images he trains on are called; empty where they are the usual ones.
+        images: Images of another kind; labels are not used. None for the usual ones.
+        capacity: Width and blocks of his decoder, in multiples of the usual ones.
         topologies: What is attacked at one cut.
     """
 
-    name: str
-    images: ImageSet
+    name: str = ""
+    images: ImageSet | None = None
+    capacity: int = 1
     topologies: tuple[LocalTopology, ...] = ()
 
-    def at(self, topologies: Sequence[LocalTopology], cut_layer: str) -> OtherAttacker:
-        """Return the attacker of one cut.
+    def at(self, topologies: Sequence[LocalTopology], cut_layer: str) -> SideAttack:
+        """Return the attack on one cut.
 
         Args:
             topologies: What is attacked at all cuts.
@@ -42,16 +44,16 @@ class OtherAttacker:
         return replace(self, topologies=tuple(t for t in topologies if t.cut_layer == cut_layer))
 
     def missing(self, folder: MeasurementFolder) -> list[LocalTopology]:
-        """Return the topologies that these images have not attacked yet.
+        """Return the topologies that were not attacked so yet.
 
         Args:
             folder: The finished measurements.
         """
-        sha256 = self.images.sha256()
+        own = self._description()
         done = {
             tuple(entry[name] for name in TOPOLOGY)
-            for entry in folder.other_attacks()
-            if entry["images_sha256"] == sha256
+            for entry in folder.side_attacks()
+            if own.items() <= entry.items()
         }
         return [topology for topology in self.topologies if astuple(topology) not in done]
 
@@ -64,18 +66,23 @@ class OtherAttacker:
             training_seed: Seed of the decoders.
         """
         missing = self.missing(folder)
-        if not missing:
-            return
-        seen = bank.source
-        splits = replace(seen.splits, attacker=self.images)
-        source = FeatureSource(seen.backbone, seen.cut, splits, seen.device, keep=True)
-        own = replace(build_bank(source), statistics=bank.statistics)
+        if missing and self.images is not None:
+            seen = bank.source
+            splits = replace(seen.splits, attacker=self.images)
+            source = FeatureSource(seen.backbone, seen.cut, splits, seen.device, keep=True)
+            bank = replace(build_bank(source), statistics=bank.statistics)
         for topology in missing:
-            entry: dict[str, Any] = {
-                **asdict(topology),
-                "images": self.name,
-                "n_images": len(self.images),
-                "images_sha256": self.images.sha256(),
-                **measure_attack(own, topology, "standard", training_seed),
-            }
-            folder.add_other_attack(entry)
+            attack = measure_attack(bank, topology, "standard", training_seed, self.capacity)
+            folder.add_side_attack({**asdict(topology), **self._description(), **attack})
+
+    def _description(self) -> dict[str, Any]:
+        return {
+            "capacity": self.capacity,
+            "images": self.name,
+            "n_images": 0 if self.images is None else len(self.images),
+            "images_sha256": "" if self.images is None else self.images.sha256(),
+        }
+
+
+DOUBLED = SideAttack(capacity=2)
+"""What a decoder twice as wide and deep recovers more shows whether the usual one is too small."""
