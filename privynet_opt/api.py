@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from privynet_opt.constraints import ConstraintsLike, parse_constraints
-from privynet_opt.errors import OutputError, PrivyNetOptError, StudyError, TableError
+from privynet_opt.errors import OutputError, StudyError, TableError
 from privynet_opt.metrics import parse_objectives
 from privynet_opt.result import OptimizationResult
 from privynet_opt.study_sections import SearchSpec, read_search
@@ -97,19 +97,19 @@ def reopen(directory: str | Path, study: str | Path | None = None) -> Optimizati
     path = Path(directory) / "front.json"
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
+        place = study or saved["study_path"]
+        constraints = saved["constraints"]
         settings = {
             "objectives": saved["objectives"],
             "confidence": saved["confidence"],
             **{name: saved["search"][name] for name in ("n_trials", "seed", "sampler")},
         }
-        return optimize(saved["constraints"], study=study or saved["study_path"], **settings)
-    except (OSError, ValueError, KeyError) as error:
-        if isinstance(error, PrivyNetOptError):
-            raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise OutputError(
             f"a result must be a folder that `privynet-opt run` wrote, but {path} cannot be used "
             f"({type(error).__name__}). Run the study again."
         ) from error
+    return optimize(constraints, study=place, **settings)
 
 
 def asked_study(

@@ -15,7 +15,7 @@ import pandas as pd
 from privynet_opt.characterization.schema import FIDELITIES
 from privynet_opt.constraints import Constraint
 from privynet_opt.cost import COST_NAMES, cut_costs
-from privynet_opt.metrics import PREDICTED, checked_column, to_losses
+from privynet_opt.metrics import METRICS, PREDICTED, checked_column, to_losses
 from privynet_opt.pareto import non_dominated
 from privynet_opt.search_space import TOPOLOGY_COLUMNS
 
@@ -113,9 +113,10 @@ def _measured(topologies: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
     keys = list(TOPOLOGY_COLUMNS)
     rank = trained["fidelity"].map(FIDELITIES.index)
     dearest = rank == rank.groupby([trained[key] for key in keys]).transform("max")
-    # Several training seeds of one fidelity: their mean is the measurement.
+    # Of several training seeds of one fidelity the strongest attack counts, and the mean accuracy.
     grouped = trained[dearest].groupby(keys, sort=False)
-    found = grouped[list(PREDICTED)].mean().assign(fidelity=grouped["fidelity"].first())
+    how = {name: "max" if METRICS[name].is_privacy_loss else "mean" for name in PREDICTED}
+    found = grouped.agg(how).assign(fidelity=grouped["fidelity"].first())
     aligned = found.reindex(pd.MultiIndex.from_frame(topologies[keys]))
     measured = aligned.add_prefix("measured_").set_axis(topologies.index)
     measured["measured_fidelity"] = measured["measured_fidelity"].fillna("").astype(str)

@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the program's name; None takes those of the process.
 
     Returns:
-        The exit code: 0 done, 2 the user's mistake, 3 nothing feasible, 130 interrupted.
+        The exit code: 0 done, 2 the user's mistake, 3 nothing feasible, 4 a validated limit
+        broken, 130 interrupted.
     """
     _never_fail_to_print()
     warnings.formatwarning = _format_warning
@@ -95,6 +96,7 @@ def run(asked: argparse.Namespace) -> int:
     from privynet_opt.save import prepare_output
 
     output = prepare_output(Path(asked.output or f"privynet-opt-{spec.name}"))
+    (output / "validation.json").unlink(missing_ok=True)  # of another answer
     result = optimize(study=spec, storage=asked.storage, progress=not asked.quiet)
     files = {**result.save(output), "report.html": result.report(output / "report.html")}
     print_result(result, files, quiet=asked.quiet)

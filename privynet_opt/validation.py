@@ -184,7 +184,7 @@ def add_to_study(
     if not validation.same_source:
         return None
     is_shipped = spec.argument == spec.name
-    path = copy_study(spec.directory, copy) if is_shipped else table.path
+    path = copy_study(spec, copy) if is_shipped else table.path
     extend_table(path, validation.rows)
     return path.parent
 

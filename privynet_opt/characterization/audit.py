@@ -155,7 +155,7 @@ def _violation(rule: str, rows: pd.DataFrame, pair: dict[Hashable, Any]) -> Viol
         weak=weak,
         strong={"training": CLOSED_FORM, "capacity": DOUBLED}.get(rule, str(strong)),
         excess_db=pair["excess_db"],
-        measured_again="" if again == fidelity else again,
+        measured_again="" if again == fidelity or rule == "capacity" else again,
     )
 
 

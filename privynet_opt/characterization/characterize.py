@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from privynet_opt.characterization.job import Job, run_job
 from privynet_opt.characterization.parallel import run_jobs, threads_per_worker
 from privynet_opt.characterization.plan import plan, spread_topologies
 from privynet_opt.characterization.provenance import identity, sidecar
-from privynet_opt.characterization.results import MeasurementFolder, write_table
+from privynet_opt.characterization.results import MeasurementFolder, copy_study_file, write_table
 from privynet_opt.characterization.side_attack import DOUBLED, N_TOPOLOGIES, SideAttack
 from privynet_opt.datasets.image_set import Splits, split
 from privynet_opt.datasets.load import kind_of, load_images
@@ -138,7 +137,7 @@ def characterize(
             described["searched"] = folder.searched()
             described["side_attacks"] = folder.side_attacks()
             write_table(table, rows, [cut.name for cut in cuts], described)
-            shutil.copyfile(spec.directory / "study.toml", output / "study.toml")
+            copy_study_file(spec.directory, spec.network.weights, output)
 
     try:
         with _progress(folder, sum(len(job.wanted) for job in jobs)):

@@ -6,11 +6,14 @@ import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from privynet_opt.characterization.results import MeasurementFolder, write_table
+from privynet_opt.characterization.results import MeasurementFolder, copy_study_file, write_table
 from privynet_opt.characterization.schema import KEY
 from privynet_opt.characterization.table import load_table
+
+if TYPE_CHECKING:
+    from privynet_opt.study_spec import StudySpec
 
 _WRITTEN_ANEW = ("schema_version", "table_sha256", "columns")
 
@@ -38,20 +41,26 @@ def extend_table(table_path: Path, rows: Sequence[dict[str, Any]]) -> None:
     write_table(table_path, merged.values(), list(table.cuts), sidecar)
 
 
-def copy_study(directory: Path, target: Path) -> Path:
-    """Copy study file and table into a folder of the user's.
+def copy_study(spec: StudySpec, target: Path) -> Path:
+    """Copy study file, weights and table into a folder of the user's.
 
     Args:
-        directory: The study's folder.
-        target: The copy; what it holds of the same names is replaced.
+        spec: The study.
+        target: The copy. A copy of the same network and images is left as it is: it may have been
+            extended since.
 
     Returns:
         Path of the copied table.
     """
-    target.mkdir(parents=True, exist_ok=True)
-    for name in ("study.toml", "characterization.csv", "characterization.json"):
-        shutil.copyfile(directory / name, target / name)
-    return target / "characterization.csv"
+    copy_study_file(spec.directory, spec.network.weights, target)
+    path = target / spec.table_path.name
+    if path.exists():
+        own, other = (load_table(p).sidecar for p in (path, spec.table_path))
+        if all(own[part] == other[part] for part in ("network", "data")):
+            return path
+    for name in (path.name, path.with_suffix(".json").name):
+        shutil.copyfile(spec.directory / name, target / name)
+    return path
 
 
 def _without_nan(row: dict[Any, Any]) -> dict[str, Any]:

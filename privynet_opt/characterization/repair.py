@@ -8,7 +8,7 @@ from pathlib import Path
 
 from privynet_opt.characterization.audit import audit_table
 from privynet_opt.characterization.job import Job
-from privynet_opt.characterization.schema import FIDELITIES
+from privynet_opt.characterization.schema import TRAINED_FIDELITIES, is_dearer
 from privynet_opt.characterization.table import load_table
 from privynet_opt.topology import LocalTopology
 
@@ -16,8 +16,9 @@ from privynet_opt.topology import LocalTopology
 def repairs(path: Path, jobs: Sequence[Job]) -> list[Job]:
     """Return the measurements that answer an audit's violations and are not made yet.
 
-    Each topology that was attacked too weakly is measured at the next fidelity, whose attackers
-    are trained longer; there is none beyond the last.
+    Each topology that was attacked too weakly, and is not measured better already, gets networks
+    of its own, or where it has them, networks trained to convergence; there is nothing beyond. A
+    decoder that is too small is not answered by training it longer.
 
     Args:
         path: The table of what is measured so far.
@@ -28,8 +29,8 @@ def repairs(path: Path, jobs: Sequence[Job]) -> list[Job]:
     """
     wanted: dict[str, list[tuple[LocalTopology, str]]] = {}
     for violation in audit_table(load_table(path)).violations:
-        if violation.fidelity != FIDELITIES[-1]:
-            dearer = FIDELITIES[FIDELITIES.index(violation.fidelity) + 1]
+        dearer = next((f for f in TRAINED_FIDELITIES if is_dearer(f, violation.fidelity)), None)
+        if dearer is not None and violation.rule != "capacity" and not violation.measured_again:
             wanted.setdefault(violation.weak.cut_layer, []).append((violation.weak, dearer))
     answers = [
         replace(job, wanted=tuple(dict.fromkeys(wanted.get(job.cut.name, ())))) for job in jobs

@@ -12,6 +12,7 @@ import io
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -169,6 +170,23 @@ class MeasurementFolder:
 
     def _path(self, key: Mapping[str, Any]) -> Path:
         return self.folder / ("--".join(str(key[column]) for column in KEY) + ".json")
+
+
+def copy_study_file(directory: Path, weights: str, target: Path) -> None:
+    """Copy a study file, and the weights if they lie beside it, into another folder.
+
+    Args:
+        directory: The study's folder.
+        weights: The weights as the study names them; a file's path is absolute.
+        target: The folder; made where missing.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    files = [directory / "study.toml"]
+    if Path(weights).parent == directory and Path(weights).is_file():
+        files.append(Path(weights))
+    for file in files:
+        if file.resolve() != (target / file.name).resolve():
+            shutil.copyfile(file, target / file.name)
 
 
 def write_table(

@@ -75,3 +75,13 @@ KEY = (
     "training_seed",
 )
 """Columns that identify a measurement; no two rows share them."""
+
+
+def is_dearer(fidelity: str, other: str) -> bool:
+    """Return whether a fidelity trains its attackers longer than another.
+
+    Args:
+        fidelity: One of `FIDELITIES`.
+        other: Likewise.
+    """
+    return FIDELITIES.index(fidelity) > FIDELITIES.index(other)

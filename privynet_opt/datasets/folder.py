@@ -80,7 +80,7 @@ def _decode(path: Path, size: int) -> np.ndarray:
             if colours.size != (size, size):
                 colours = ImageOps.fit(colours, (size, size), Image.Resampling.BILINEAR)
             return np.asarray(colours)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(
             f"every image must be readable, but {path} is not ({error}). Repair or "
             "remove the file, or leave such files out with --skip-bad."

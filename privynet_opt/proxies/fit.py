@@ -43,7 +43,8 @@ TARGET_RANGES = {"accuracy": (0.0, 1.0), "psnr_db": (-np.inf, np.inf), "ssim": (
 class Proxies:
     """Predict accuracy, psnr_db and ssim of topologies, each with an interval.
 
-    Predictions are for the highest trained fidelity in the table: the value closest to what the
+    Predictions are for the highest trained fidelity that the table holds of at least `MIN_GROUPS`
+    distinct (cut layer, kept filters): the value closest to what the
     strongest attacker and the best cloud network reach.
 
     Args:
@@ -62,7 +63,7 @@ class Proxies:
     ) -> None:
         rows = trained_rows(table)
         self.confidence = confidence
-        self.fidelity = max(rows["fidelity"], key=TRAINED_FIDELITIES.index)
+        self.fidelity = _predicted_fidelity(rows)
         self._inputs = ProxyInputs(table)
         self._kept_ranges = rows.groupby("cut_layer")["kept_filters"].agg(["min", "max"])
         matrix = self._inputs.matrix(rows, rows["fidelity"])
@@ -170,6 +171,12 @@ def trained_rows(table: CharacterizationTable) -> pd.DataFrame:
 
 def _groups(rows: pd.DataFrame) -> list[tuple[str, int]]:
     return list(zip(rows["cut_layer"], rows["kept_filters"], strict=True))
+
+
+def _predicted_fidelity(rows: pd.DataFrame) -> str:
+    groups = {name: len(set(_groups(some))) for name, some in rows.groupby("fidelity")}
+    enough = [name for name, n in groups.items() if n >= MIN_GROUPS]
+    return str(max(enough or groups, key=TRAINED_FIDELITIES.index))
 
 
 def _fit_target(matrix: Floats, rows: pd.DataFrame, target: str) -> TargetRecord:

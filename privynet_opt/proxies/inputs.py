@@ -33,13 +33,17 @@ error of psnr_db larger (benchmarks/proxy_error.py prints it)."""
 PSNR_OFFSET_DB = 1.0
 """Keeps the logarithm finite at the most private topology."""
 
+COVERED_SHARE = 0.5
+"""A few amortised rows of a cut tell nothing of its other topologies: they do not count."""
+
 
 class ProxyInputs:
     """Look up and compute the inputs of topologies, measured or not.
 
-    Estimates are the values of the cut's amortised networks; in a table without them, the
-    closed-form values. A cut that only the closed form measured, in a table where others have
-    amortised values, takes what least squares over the others makes of its closed-form values.
+    Estimates are the values of the cut's amortised networks, where they scored at least
+    `COVERED_SHARE` of what the closed form did; in a table without them, the closed-form values.
+    A cut that only the closed form measured, in a table where others have amortised values, takes
+    what least squares over the others makes of its closed-form values.
 
     Args:
         table: Its cuts, its ``screen`` and its ``amortised`` rows are used.
@@ -58,10 +62,11 @@ class ProxyInputs:
         self._screen = Estimates(table.screen, table.cuts)
         self._floor_db = float(table.screen["psnr_db"].min())
         self._amortised = None
-        if not table.amortised.empty:
-            self._amortised = Estimates(table.amortised, table.cuts)
-            known = _with_constant(self._shape(table.amortised), self._screened(table.amortised))
-            values = self._on_log_scale(table.amortised[list(TARGETS)].to_numpy())
+        amortised = _of_covered_cuts(table)
+        if not amortised.empty:
+            self._amortised = Estimates(amortised, table.cuts)
+            known = _with_constant(self._shape(amortised), self._screened(amortised))
+            values = self._on_log_scale(amortised[list(TARGETS)].to_numpy())
             self._bridge = np.linalg.lstsq(known, values, rcond=None)[0]
 
     def matrix(self, topologies: pd.DataFrame, fidelities: pd.Series | str) -> Floats:
@@ -126,3 +131,10 @@ class ProxyInputs:
 
 def _with_constant(*blocks: Floats) -> Floats:
     return np.column_stack([np.ones(len(blocks[0])), *blocks])
+
+
+def _of_covered_cuts(table: CharacterizationTable) -> pd.DataFrame:
+    counts = table.amortised.groupby("cut_layer").size()
+    share = counts / table.screen.groupby("cut_layer").size().reindex(counts.index)
+    covered = share.index[share >= COVERED_SHARE]
+    return table.amortised[table.amortised["cut_layer"].isin(covered)]
