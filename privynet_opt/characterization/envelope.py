@@ -43,7 +43,8 @@ def with_envelope(table: CharacterizationTable) -> CharacterizationTable:
 def _raised(table: CharacterizationTable, loss: str) -> pd.Series[float]:
     order = {name: position for position, name in enumerate(table.cuts)}
     channels = {name: cut.channels for name, cut in table.cuts.items()}
-    rows = table.rows.assign(depth=table.rows["cut_layer"].map(order))
+    rows = table.rows.reset_index(drop=True)
+    rows = rows.assign(depth=rows["cut_layer"].map(order))
     is_whole = rows["kept_filters"] == rows["cut_layer"].map(channels)
     leak = rows[loss].groupby([rows[name] for name in (*CHAIN, "kept_filters")]).transform("max")
 
@@ -56,4 +57,4 @@ def _raised(table: CharacterizationTable, loss: str) -> pd.Series[float]:
 
     wholes = rows.assign(leak=leak)[is_whole].sort_values("depth", ascending=False, kind="stable")
     leak.update(wholes.groupby("fidelity")["leak"].cummax())
-    return leak
+    return leak.set_axis(table.rows.index)

@@ -28,7 +28,7 @@ def threads_per_worker(workers: int, dask: str | None) -> int:
 
     Args:
         workers: Processes that share this machine.
-        dask: Address of a Dask scheduler; its workers are one per core, as Dask starts them.
+        dask: Address of a Dask scheduler; its workers have one thread each.
     """
     return 1 if dask else max(1, joblib.cpu_count() // workers)  # cores this process may use
 
@@ -81,5 +81,11 @@ def _backend(workers: int, dask: str | None) -> Iterator[None]:
             f"`--dask` must be the address of a Dask scheduler, but {dask} does not answer "
             f"({type(error).__name__}). Write for example tcp://127.0.0.1:8786."
         ) from error
+    if any(threads > 1 for threads in client.nthreads().values()):
+        client.close()
+        raise PrivyNetOptError(
+            "`--dask` must have workers of one thread each, since measurements share no process, "
+            "but some have more. Start them with `dask worker --nworkers auto --nthreads 1`."
+        )
     with client, joblib.parallel_config(backend="dask", client=client, n_jobs=-1):
         yield

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from privynet_opt.characterization.schema import is_dearer
 from privynet_opt.metrics import PREDICTED
 from privynet_opt.report.check import Check
 from privynet_opt.report.words import format_interval, format_value, label, topologies_in_words
+from privynet_opt.search_space import TOPOLOGY_COLUMNS
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from privynet_opt.validation import Validation
 
 
-def validation_check(validation: Validation) -> Check:
+def validation_check(
+    validation: Validation, best: pd.Series[Any] | None, predicted_fidelity: str
+) -> Check:
     """Return what a validation found.
 
     Args:
         validation: Predictions against fresh measurements.
+        best: What is recommended now; the measurements may have changed it.
+        predicted_fidelity: Of the predictions and their intervals.
     """
     points = validation.points
     first = points.iloc[0]
@@ -32,6 +40,11 @@ def validation_check(validation: Validation) -> Check:
         f"{validation.fidelity}: {said}. Of {len(points)} topologies measured so, {kept} keep "
         f"every limit; {inside} of {len(PREDICTED) * len(points)} values lie inside their interval."
     )
-    if validation.holds:
-        return Check("good", "A fresh attack confirms the limits", text)
-    return Check("act", "A fresh attack breaks a limit", f"{text} Broken: {first['broken']}.")
+    if not validation.holds:
+        return Check("act", "A fresh attack breaks a limit", f"{text} Broken: {first['broken']}.")
+    if best is None or any(best[name] != first[name] for name in TOPOLOGY_COLUMNS):
+        return Check("watch", "What is recommended now was not attacked afresh", text)
+    if is_dearer(predicted_fidelity, validation.fidelity):
+        title = f"A fresh attack confirms the limits, at {validation.fidelity} only"
+        return Check("watch", title, f"{text} Predictions are for {predicted_fidelity}.")
+    return Check("good", "A fresh attack confirms the limits", text)

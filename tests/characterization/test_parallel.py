@@ -71,6 +71,17 @@ def test_dask_workers_run_the_jobs_and_a_killed_one_is_replaced(tasks, tmp_path,
     assert str(os.getpid()) not in who(tmp_path)
 
 
+def test_workers_of_several_threads_are_refused(tasks):
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=2, dashboard_address=None, processes=False
+        ) as wide,
+        pytest.raises(PrivyNetOptError, match="one thread each"),
+    ):
+        run_jobs(tasks, note_who, workers=1, dask=wide.scheduler_address)
+
+
 def test_a_scheduler_that_does_not_answer_is_named(tasks, monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setattr("privynet_opt.characterization.parallel.CONNECT_SECONDS", 0.5)

@@ -221,6 +221,12 @@ def test_what_a_fresh_attack_found_is_told(psnr_db, level, title):
     (check,) = [c for c in health_checks(result) if "fresh attack" in c.title]
     assert (check.level, check.title) == (level, title)
     assert f"{psnr_db:.2f} dB, predicted" in check.text
+    if level == "good":
+        result.best = result.front.iloc[-1]
+        assert "What is recommended now was not attacked afresh" in titles(result, "watch")
+        result.best = chosen.iloc[0]
+        result.validation = replace(result.validation, fidelity="standard")
+        assert "A fresh attack confirms the limits, at standard only" in titles(result, "watch")
     kept = 2 if level == "good" else 1
     assert f"Of 2 topologies measured so, {kept} keep every limit" in check.text
 
