@@ -129,7 +129,9 @@ def new_study(asked: argparse.Namespace) -> int:
     """
     from privynet_opt.new_study import write_study
 
-    file = write_study(asked.name, asked.network, asked.data, asked.weights, asked.image_size)
+    file = write_study(
+        asked.name, asked.network, asked.data, asked.weights, asked.image_size, asked.skip_bad
+    )
     data = "" if asked.data is None else f" --data {asked.data}"
     print(f"Written: {file}")
     print(f"Measure it: privynet-opt characterize --study {asked.name}{data} --output measured")
@@ -205,6 +207,7 @@ def validate(asked: argparse.Namespace) -> int:
         device=asked.device,
         fidelity=asked.fidelity,
         output=asked.result / "validation",
+        skip_bad=asked.skip_bad,
     )
     extended = add_to_study(validation, result.spec, result.table, asked.result / "study")
     answer = result if extended is None else reopen(asked.result, extended)

@@ -115,7 +115,9 @@ def print_validation(
     state = "keeps every limit" if validation.holds else f"breaks {points['broken'].iloc[0]}"
     print(f"The recommended topology {state}; of {len(points)} measured, {kept} keep every limit.")
     if extended is None:
-        print("Images or weights are not those of the study's table: nothing was added to it.")
+        print(
+            "Images, weights or recipe are not those of the study's table: nothing was added to it."
+        )
         return
     print(f"Added to the table of {extended}.")
     print(f"With these measurements, recommended: {verdict(answer).topology or 'nothing'}")

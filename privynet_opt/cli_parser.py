@@ -138,6 +138,7 @@ def _add_new_study(commands: argparse._SubParsersAction[Parser], function: Comma
         metavar="N",
         help="pixels, square; images of another size are resized (32)",
     )
+    _add_skip_bad(add)
     _finish(new, function, "Nothing was changed.")
 
 
@@ -167,7 +168,7 @@ def _add_characterize(commands: argparse._SubParsersAction[Parser], function: Co
         help="where the networks of standard and full start: from scratch, or from the cut's "
         "amortised networks, which takes fewer epochs (scratch)",
     )
-    add("--skip-bad", action="store_true", help="leave out image files that cannot be read")
+    _add_skip_bad(add)
     add(
         "--attacker-data",
         type=Path,
@@ -239,11 +240,16 @@ def _add_validate(commands: argparse._SubParsersAction[Parser], function: Comman
         choices=TRAINED_FIDELITIES,
         help="how long networks are trained (the one above what is predicted, if there is one)",
     )
+    _add_skip_bad(add)
     _finish(validate, function, "Finished measurements are kept; run it again to go on.")
 
 
 def _add_study(add: Callable[..., object]) -> None:
     add("--study", required=True, metavar="NAME|PATH", help="a shipped study, or a study's folder")
+
+
+def _add_skip_bad(add: Callable[..., object]) -> None:
+    add("--skip-bad", action="store_true", help="leave out image files that cannot be read")
 
 
 def _finish(parser: argparse.ArgumentParser, function: Command, kept: str) -> None:

@@ -66,6 +66,7 @@ def write_study(
     data: Path | None,
     weights: str | None = None,
     image_size: int = 32,
+    skip_bad: bool = False,
 ) -> Path:
     """Write ``study.toml`` into a new folder.
 
@@ -76,6 +77,7 @@ def write_study(
         weights: Weights file, torchvision's name or ``"none"``; None takes `USUAL_WEIGHTS`, or
             none for ``"small_cnn"``. Only a file is looked at, nothing is downloaded.
         image_size: Pixels the images are brought to.
+        skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
 
     Returns:
         The file.
@@ -102,7 +104,7 @@ def write_study(
     weights = str(Path(weights).resolve()) if is_file else weights
     cuts = find_cuts(load_backbone(network, weights if is_file else "none").graph, image_size)
     kind = kind_of(data)
-    train, test = load_images(kind, data, image_size)
+    train, test = load_images(kind, data, image_size, skip_bad=skip_bad)
     text = TEMPLATE.format(
         folder=directory,
         data_option="" if data is None else f" --data {data}",

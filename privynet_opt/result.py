@@ -61,6 +61,7 @@ class OptimizationResult:
         device: str = "cpu",
         fidelity: str | None = None,
         output: str | Path | None = None,
+        skip_bad: bool = False,
     ) -> Validation:
         """Measure the recommended topology and its neighbours on the front by a fresh attack.
 
@@ -71,6 +72,7 @@ class OptimizationResult:
             device: ``"cpu"`` or ``"cuda"``.
             fidelity: None takes the one above the fidelity that is predicted, if there is one.
             output: Folder that keeps finished measurements; None keeps none.
+            skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
 
         Returns:
             The comparison of predictions with measurements.
@@ -83,9 +85,9 @@ class OptimizationResult:
 
         images = None if data is None else Path(data)
         if output is not None:
-            return validate(self, Path(output), k, images, weights, device, fidelity)
+            return validate(self, Path(output), k, images, weights, device, fidelity, skip_bad)
         with tempfile.TemporaryDirectory() as folder:
-            return validate(self, Path(folder), k, images, weights, device, fidelity)
+            return validate(self, Path(folder), k, images, weights, device, fidelity, skip_bad)
 
     def report(self, path: str | Path) -> Path:
         """Write the report: one HTML file that works without a network.

@@ -17,6 +17,7 @@ from privynet_opt.search_space import TOPOLOGY_COLUMNS
 from privynet_opt.topology import LocalTopology
 
 if TYPE_CHECKING:
+    from privynet_opt.characterization.fresh import FreshMeasurements
     from privynet_opt.characterization.table import CharacterizationTable
     from privynet_opt.constraints import Constraint
     from privynet_opt.result import OptimizationResult
@@ -33,15 +34,15 @@ class Validation:
             the interval holds the measurement; ``broken``, the limits that the measurement breaks.
         fidelity: Of the measurements.
         training_seed: Seed of their networks, which no row of the table had.
-        rows: The measurements, by the columns of the characterization table.
-        same_source: Whether images and weights are those of the table; only then may the rows be
-            added to it.
+        measured: The measurements, with what they were made with.
+        same_source: Whether images, weights and recipe are those of the table; only then may the
+            rows be added to it.
     """
 
     points: pd.DataFrame
     fidelity: str
     training_seed: int
-    rows: tuple[dict[str, Any], ...]
+    measured: FreshMeasurements
     same_source: bool
 
     @property
@@ -58,6 +59,7 @@ def validate(
     weights: str | None = None,
     device: str = "cpu",
     fidelity: str | None = None,
+    skip_bad: bool = False,
 ) -> Validation:
     """Measure the recommended topology and its neighbours on the front by a fresh attack.
 
@@ -69,6 +71,7 @@ def validate(
         weights: Weights file or name; None takes the study's.
         device: ``"cpu"`` or ``"cuda"``.
         fidelity: None takes the one above the fidelity that is predicted, if there is one.
+        skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
 
     Returns:
         The comparison.
@@ -97,15 +100,14 @@ def validate(
         weights,
         device,
         result.table.searched,
+        skip_bad,
     )
-    sidecar = result.table.sidecar
     return Validation(
         points=compare(chosen, pd.DataFrame(measured.rows), result.constraints),
         fidelity=fidelity,
         training_seed=seed,
-        rows=measured.rows,
-        same_source=sidecar["network"].get("weights_sha256") == measured.weights_sha256
-        and sidecar["data"].get("sha256") == measured.images_sha256,
+        measured=measured,
+        same_source=measured.belong_to(result.table.sidecar, fidelity),
     )
 
 
@@ -176,8 +178,8 @@ def add_to_study(
             it lies.
 
     Returns:
-        The folder of the extended study; None where images or weights are not the table's, so
-        that the rows do not belong to it.
+        The folder of the extended study; None where images, weights or recipe are not the
+        table's, so that the rows do not belong to it.
     """
     from privynet_opt.characterization.extend import copy_study, extend_table
 
@@ -185,7 +187,10 @@ def add_to_study(
         return None
     is_shipped = spec.argument == spec.name
     path = copy_study(spec, copy) if is_shipped else table.path
-    extend_table(path, validation.rows)
+    told = {"fidelity": validation.fidelity, "training_seed": validation.training_seed}
+    rows = validation.measured.rows
+    extension = {**told, "rows": len(rows), **validation.measured.circumstances}
+    extend_table(path, rows, [extension])
     return path.parent
 
 

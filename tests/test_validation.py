@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,12 @@ def measured_anew(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
                 | {"cloud_epochs": 3, "seconds": 1.0}
             )
         own = table.sidecar
-        return FreshMeasurements(
-            tuple(rows), own["network"].get("weights_sha256"), own["data"].get("sha256")
-        )
+        identity = {
+            "weights": own["network"].get("weights_sha256"),
+            "images": own["data"].get("sha256"),
+            "recipes": {fidelity: own["fidelities"].get(fidelity)},
+        }
+        return FreshMeasurements(tuple(rows), identity, {"date": "today"})
 
     monkeypatch.setattr(fresh, "measure_again", measure)
     return calls
@@ -127,24 +131,55 @@ def test_a_shipped_study_is_copied_before_it_is_extended(tmp_path: Path, measure
     copied = load_table(out / "study" / "characterization.csv")
     assert copied.rows["training_seed"].max() == 2
     assert json.loads((out / "front.json").read_text())["study_path"] == str(out / "study")
+    # Another question in the same folder starts from the shipped study; nothing measured is lost.
+    limits = ("--constraint", "psnr_db <= 15")
+    assert (
+        main(["run", "--study", "cifar10", "--output", str(out), "--n-trials", "5", *limits]) == 0
+    )
+    assert not (out / "validation.json").exists()
+    assert main(["validate", str(out), "--neighbours", "0"]) in (0, 4)
+    again = load_table(out / "study" / "characterization.csv")
+    assert len(again.rows) == len(copied.rows) + 1
+    assert [e["rows"] for e in again.sidecar["extensions"]] == [1, 1]
 
 
-def test_measurements_of_other_images_are_told_and_not_added(
+@pytest.mark.parametrize("part", ["weights", "images", "recipes"])
+def test_measurements_of_another_source_are_told_and_not_added(
+    fitted_toy: Path, tmp_path: Path, monkeypatch, measured_anew, capsys, part
+):
+    out = tmp_path / "out"
+    assert main(["run", "--study", str(fitted_toy), "--output", str(out), *LIMITS]) == 0
+    honest = fresh.measure_again
+
+    def otherwise(*arguments):
+        found = honest(*arguments)
+        other = {"full": "another"} if part == "recipes" else "another"
+        return replace(found, identity={**found.identity, part: other})
+
+    monkeypatch.setattr(fresh, "measure_again", otherwise)
+    before = (fitted_toy / "characterization.csv").read_bytes()
+    assert main(["validate", str(out), "--neighbours", "1"]) in (0, 4)
+    assert "nothing was added" in capsys.readouterr().out
+    assert (fitted_toy / "characterization.csv").read_bytes() == before
+    assert "fresh attack" in (out / "report.html").read_text()
+
+
+def test_a_broken_limit_has_an_exit_code_of_its_own(
     fitted_toy: Path, tmp_path: Path, monkeypatch, measured_anew, capsys
 ):
     out = tmp_path / "out"
     assert main(["run", "--study", str(fitted_toy), "--output", str(out), *LIMITS]) == 0
     honest = fresh.measure_again
-    monkeypatch.setattr(
-        fresh,
-        "measure_again",
-        lambda *a: FreshMeasurements(honest(*a).rows, "other", {"score": "other"}),
-    )
-    before = (fitted_toy / "characterization.csv").read_bytes()
-    assert main(["validate", str(out)]) in (0, 4)
-    assert "nothing was added" in capsys.readouterr().out
-    assert (fitted_toy / "characterization.csv").read_bytes() == before
-    assert "fresh attack" in (out / "report.html").read_text()
+
+    def leaking(*arguments):
+        found = honest(*arguments)
+        return replace(found, rows=tuple({**row, "psnr_db": 30.0} for row in found.rows))
+
+    monkeypatch.setattr(fresh, "measure_again", leaking)
+    assert main(["validate", str(out), "--neighbours", "0"]) == 4
+    printed = capsys.readouterr().out
+    assert "violated: psnr_db <= 17.5" in printed
+    assert "breaks psnr_db <= 17.5; of 1 measured, 0 keep every limit" in printed
 
 
 def test_a_folder_without_a_result_is_one_line(tmp_path: Path, capsys):
@@ -164,7 +199,9 @@ def test_rows_are_added_beside_the_measurements_they_came_from(tmp_path: Path):
     table = load_table(write_toy_study(tmp_path / "toy") / "characterization.csv")
     (tmp_path / "toy" / "measurements").mkdir()
     row = table.trained.iloc[0].to_dict() | {"training_seed": 9, "accuracy": 0.123}
-    extend_table(table.path, [{k: getattr(v, "item", lambda v=v: v)() for k, v in row.items()}])
+    plain = {k: getattr(v, "item", lambda v=v: v)() for k, v in row.items()}
+    extend_table(table.path, [plain], [{"rows": 1}])
+    assert load_table(table.path).sidecar["extensions"] == [{"rows": 1}]
     again = load_table(table.path).rows
     old, kept = (f.sort_values(list(KEY), ignore_index=True) for f in (table.rows, again))
     pd.testing.assert_frame_equal(kept[kept["training_seed"] != 9].reset_index(drop=True), old)
@@ -186,10 +223,14 @@ def test_fresh_networks_measure_the_digits_as_the_first_ones_did(tmp_path: Path,
     arguments = (spec, topologies, "standard", 7, tmp_path)
     found = fresh.measure_again(*arguments, searched=searched)
     assert [r["training_seed"] for r in found.rows] == [7, 7]
-    assert found.weights_sha256 == load_table(spec.table_path).sidecar["network"]["weights_sha256"]
-    assert found.images_sha256 == load_table(spec.table_path).sidecar["data"]["sha256"]
-    files = [f.stat().st_mtime_ns for f in sorted((tmp_path / "measurements").glob("*--*"))]
+    sidecar = load_table(spec.table_path).sidecar
+    assert not found.belong_to(sidecar, "standard")  # the recipe is not the table's
+    monkeypatch.undo()
+    as_shipped = fresh.measure_again(spec, [], "standard", 7, tmp_path)
+    assert as_shipped.belong_to(sidecar, "standard")
+    monkeypatch.setitem(recipes.FROM_SCRATCH, "standard", recipe)
+    files = [f.stat().st_mtime_ns for f in sorted(tmp_path.glob("*/measurements/*--*"))]
     assert len(files) == 2
     assert fresh.measure_again(*arguments, searched=searched).rows == found.rows
-    again = [f.stat().st_mtime_ns for f in sorted((tmp_path / "measurements").glob("*--*"))]
+    again = [f.stat().st_mtime_ns for f in sorted(tmp_path.glob("*/measurements/*--*"))]
     assert again == files

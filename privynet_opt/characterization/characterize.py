@@ -20,6 +20,7 @@ from privynet_opt.characterization.results import MeasurementFolder, copy_study_
 from privynet_opt.characterization.side_attack import DOUBLED, N_TOPOLOGIES, SideAttack
 from privynet_opt.datasets.image_set import Splits, split
 from privynet_opt.datasets.load import kind_of, load_images
+from privynet_opt.errors import DataError, StudyError
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import choose_cuts, find_cuts
 from privynet_opt.networks.profile import profile_cut
@@ -85,6 +86,8 @@ def characterize(
     """
     output = output.resolve()
     chosen_weights = weights or spec.network.weights
+    if Path(chosen_weights).is_file():
+        chosen_weights = str(Path(chosen_weights).resolve())  # workers may stand elsewhere
     backbone = load_backbone(spec.network.name, chosen_weights)
     cuts = choose_cuts(
         find_cuts(backbone.graph, spec.data.image_size), spec.search_space.cut_layers
@@ -93,6 +96,11 @@ def characterize(
     folder = MeasurementFolder(output)
     folder.claim(identity(backbone, splits, spec.data.image_size, start))
     wanted = plan(spec, cuts, fidelities, n_trained)
+    if start != "scratch" and (double_capacity or attacker_data is not None):
+        raise StudyError(
+            "`start` must be scratch where other attackers are compared with the usual one, who "
+            f"starts as they do, but got {start!r}. Compare them in a run of their own."
+        )
     attacks = [DOUBLED] if double_capacity else []
     if attacker_data is not None:
         attacks.append(_other_images(spec, attacker_data, skip_bad))
@@ -180,8 +188,14 @@ def load_splits(spec: StudySpec, data: Path | None, skip_bad: bool = False) -> S
 def _other_images(spec: StudySpec, data: Path, skip_bad: bool) -> SideAttack:
     """Return an attacker with images of another kind, as many as the others have."""
     images, _ = load_images(kind_of(data), data, spec.data.image_size, (), skip_bad)
+    wanted = spec.characterization.n_attacker
+    if len(images) < wanted:
+        raise DataError(
+            f"`--attacker-data` must have the {wanted:,} images of the usual attacker or more, so "
+            f"that only their kind differs, but {data} has {len(images):,}. Give more images."
+        )
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(SPLIT_SEED))
-    return SideAttack(data.stem, images.take(order[: spec.characterization.n_attacker]))
+    return SideAttack(data.stem, images.take(order[:wanted]))
 
 
 @contextmanager

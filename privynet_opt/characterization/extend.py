@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from privynet_opt.characterization.results import MeasurementFolder, copy_study_file, write_table
 from privynet_opt.characterization.schema import KEY
 from privynet_opt.characterization.table import load_table
@@ -18,13 +20,17 @@ if TYPE_CHECKING:
 _WRITTEN_ANEW = ("schema_version", "table_sha256", "columns")
 
 
-def extend_table(table_path: Path, rows: Sequence[dict[str, Any]]) -> None:
+def extend_table(
+    table_path: Path, rows: Sequence[dict[Any, Any]], extensions: Sequence[dict[str, Any]]
+) -> None:
     """Write a table once more with some rows added.
 
     Args:
         table_path: The CSV file; where measurements lie beside it, the rows are added to them too,
             so that a later `characterize` in that folder keeps them.
-        rows: New measurements of the same images and weights; a row whose key is known replaces it.
+        rows: New measurements of the same images, weights and recipes; a row whose key is known
+            replaces it.
+        extensions: When and on what they were measured, for the sidecar's ``extensions``.
 
     Raises:
         TableError: If the table is not usable.
@@ -38,6 +44,7 @@ def extend_table(table_path: Path, rows: Sequence[dict[str, Any]]) -> None:
         for row in rows:
             folder.add(row)
     sidecar = {key: value for key, value in table.sidecar.items() if key not in _WRITTEN_ANEW}
+    sidecar["extensions"] = [*sidecar.get("extensions", []), *extensions]
     write_table(table_path, merged.values(), list(table.cuts), sidecar)
 
 
@@ -46,20 +53,22 @@ def copy_study(spec: StudySpec, target: Path) -> Path:
 
     Args:
         spec: The study.
-        target: The copy. A copy of the same network and images is left as it is: it may have been
-            extended since.
+        target: The copy. Rows that an earlier copy was extended by are kept, if it is of the same
+            network and images.
 
     Returns:
         Path of the copied table.
     """
     copy_study_file(spec.directory, spec.network.weights, target)
     path = target / spec.table_path.name
-    if path.exists():
-        own, other = (load_table(p).sidecar for p in (path, spec.table_path))
-        if all(own[part] == other[part] for part in ("network", "data")):
-            return path
+    before = load_table(path) if path.exists() else None
     for name in (path.name, path.with_suffix(".json").name):
         shutil.copyfile(spec.directory / name, target / name)
+    own = load_table(path)
+    if before is not None and all(before.sidecar[p] == own.sidecar[p] for p in ("network", "data")):
+        known = pd.MultiIndex.from_frame(own.rows[list(KEY)])
+        added = before.rows[~pd.MultiIndex.from_frame(before.rows[list(KEY)]).isin(known)]
+        extend_table(path, added.to_dict("records"), before.sidecar.get("extensions", []))
     return path
 
 

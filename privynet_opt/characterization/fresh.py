@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +13,9 @@ import torch
 
 from privynet_opt.characterization.bank import FeatureSource, build_bank
 from privynet_opt.characterization.characterize import load_splits
+from privynet_opt.characterization.job import measurement_key
 from privynet_opt.characterization.measure import measure_trained
-from privynet_opt.characterization.provenance import identity
+from privynet_opt.characterization.provenance import circumstances, identity
 from privynet_opt.characterization.results import MeasurementFolder
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import choose_cuts, find_cuts
@@ -30,13 +33,28 @@ class FreshMeasurements:
 
     Attributes:
         rows: One per topology, by the columns of `schema.COLUMNS`.
-        weights_sha256: Of the network they were measured with.
-        images_sha256: Of the three image sets.
+        identity: What decides their values, from `provenance.identity`, as JSON holds it.
+        circumstances: When and on what they were measured.
     """
 
     rows: tuple[Row, ...]
-    weights_sha256: str
-    images_sha256: dict[str, str]
+    identity: dict[str, Any]
+    circumstances: dict[str, Any]
+
+    def belong_to(self, sidecar: dict[str, Any], fidelity: str) -> bool:
+        """Return whether a table's rows were measured with the same weights, images and recipe.
+
+        Args:
+            sidecar: Of the table.
+            fidelity: Of the measurements.
+        """
+        theirs = (
+            sidecar["network"].get("weights_sha256"),
+            sidecar["data"].get("sha256"),
+            sidecar["fidelities"].get(fidelity),
+        )
+        own = self.identity
+        return theirs == (own["weights"], own["images"], own["recipes"][fidelity])
 
 
 def measure_again(
@@ -49,6 +67,7 @@ def measure_again(
     weights: str | None = None,
     device: str = "cpu",
     searched: Mapping[tuple[str, int], tuple[int, ...]] | None = None,
+    skip_bad: bool = False,
 ) -> FreshMeasurements:
     """Train and score networks of their own for some topologies; finished ones are kept.
 
@@ -57,11 +76,13 @@ def measure_again(
         topologies: What is measured.
         fidelity: ``"standard"`` or ``"full"``.
         training_seed: Seed of attackers and cloud networks.
-        output: Folder that keeps finished measurements, so that a killed run goes on.
+        output: Folder that keeps finished measurements, those of other images or weights apart, so
+            that a killed run goes on.
         data: Where the images are; None only for data the package can make itself.
         weights: Weights file or name; None takes the study's.
         device: ``"cpu"`` or ``"cuda"``.
         searched: Channels that searching found, by cut layer and count of kept filters.
+        skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
 
     Returns:
         The rows, in the order of the topologies.
@@ -71,14 +92,11 @@ def measure_again(
     """
     backbone = load_backbone(spec.network.name, weights or spec.network.weights)
     image_size = spec.data.image_size
-    splits = load_splits(spec, data)
-    folder = MeasurementFolder(output)
-    folder.claim(identity(backbone, splits, image_size))
+    splits = load_splits(spec, data, skip_bad)
+    own = json.dumps(identity(backbone, splits, image_size), sort_keys=True)
+    folder = MeasurementFolder(output / hashlib.sha256(own.encode()).hexdigest()[:12])
     offered = find_cuts(backbone.graph, image_size)
-    keys = {
-        topology: {**vars(topology), "fidelity": fidelity, "training_seed": training_seed}
-        for topology in topologies
-    }
+    keys = {t: measurement_key(t, fidelity, training_seed) for t in topologies}
     missing = [topology for topology, key in keys.items() if not folder.has(key)]
     for name in dict.fromkeys(topology.cut_layer for topology in missing):
         (cut,) = choose_cuts(offered, [name])
@@ -91,6 +109,6 @@ def measure_again(
                 folder.add(measure_trained(bank, topology, fidelity, training_seed))
     return FreshMeasurements(
         rows=tuple(folder.get(key) for key in keys.values()),
-        weights_sha256=backbone.weights_sha256,
-        images_sha256={n: getattr(splits, n).sha256() for n in ("cloud", "attacker", "score")},
+        identity=json.loads(own),
+        circumstances=circumstances(torch.device(device)),
     )

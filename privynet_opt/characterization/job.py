@@ -81,12 +81,15 @@ class Job:
         return not self.missing() and not any(a.missing(folder) for a in self.side_attacks)
 
 
-def measurement_key(topology: LocalTopology, fidelity: str) -> dict[str, Any]:
+def measurement_key(
+    topology: LocalTopology, fidelity: str, training_seed: int = TRAINING_SEED
+) -> dict[str, Any]:
     """Return the columns that identify a measurement.
 
     Args:
         topology: What is measured.
         fidelity: How.
+        training_seed: Of the networks, where any are trained.
 
     Returns:
         The columns of `schema.KEY`.
@@ -94,7 +97,7 @@ def measurement_key(topology: LocalTopology, fidelity: str) -> dict[str, Any]:
     return {
         **asdict(topology),
         "fidelity": fidelity,
-        "training_seed": 0 if fidelity == "screen" else TRAINING_SEED,
+        "training_seed": 0 if fidelity == "screen" else training_seed,
     }
 
 

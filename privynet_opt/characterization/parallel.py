@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import joblib
@@ -47,28 +46,35 @@ def run_jobs(
     Raises:
         PrivyNetOptError: If workers are killed again and again, or the scheduler cannot be used.
     """
-    with _backend(workers, dask):
-        for attempt in range(RESTARTS + 1):
-            pending = [job for job in jobs if not job.is_done()]
-            try:
-                joblib.Parallel(batch_size=1)(joblib.delayed(run)(job) for job in pending)
-                return
-            except TerminatedWorkerError as error:
-                if attempt == RESTARTS:
-                    raise PrivyNetOptError(
-                        f"a measuring process must not be killed, but it was {RESTARTS + 1} times "
-                        "(often for want of memory). Use fewer --workers; finished rows are kept."
-                    ) from error
-
-
-@contextmanager
-def _backend(workers: int, dask: str | None) -> Iterator[None]:
     if dask is None:
-        with joblib.parallel_config(backend="loky", n_jobs=workers):
-            yield
-        return
+        _run_here(jobs, run, workers)
+    else:
+        _run_on_cluster(jobs, run, dask)
+
+
+def _run_here(jobs: Sequence[Job], run: Callable[[Job], None], workers: int) -> None:
+    for attempt in range(RESTARTS + 1):
+        pending = [job for job in jobs if not job.is_done()]
+        try:
+            joblib.Parallel(n_jobs=workers, batch_size=1)(
+                joblib.delayed(run)(job) for job in pending
+            )
+            return
+        except TerminatedWorkerError as error:
+            if attempt == RESTARTS:
+                raise PrivyNetOptError(
+                    f"a measuring process must not be killed, but it was {RESTARTS + 1} times "
+                    "(often for want of memory). Use fewer --workers; finished rows are kept."
+                ) from error
+
+
+def _run_on_cluster(jobs: Sequence[Job], run: Callable[[Job], None], dask: str) -> None:
+    """Run on a Dask cluster, which restarts killed work by itself.
+
+    Not through joblib: its Dask backend waits for ever for work that killed every worker.
+    """
     try:
-        from distributed import Client
+        from distributed import Client, KilledWorker
 
         client = Client(dask, timeout=CONNECT_SECONDS, set_as_default=False)
     except ImportError as error:
@@ -81,11 +87,17 @@ def _backend(workers: int, dask: str | None) -> Iterator[None]:
             f"`--dask` must be the address of a Dask scheduler, but {dask} does not answer "
             f"({type(error).__name__}). Write for example tcp://127.0.0.1:8786."
         ) from error
-    if any(threads > 1 for threads in client.nthreads().values()):
-        client.close()
-        raise PrivyNetOptError(
-            "`--dask` must have workers of one thread each, since measurements share no process, "
-            "but some have more. Start them with `dask worker --nworkers auto --nthreads 1`."
-        )
-    with client, joblib.parallel_config(backend="dask", client=client, n_jobs=-1):
-        yield
+    with client:
+        if set(client.nthreads().values()) != {1}:
+            raise PrivyNetOptError(
+                "`--dask` must have workers of one thread each, since measurements share no "
+                f"process, but {dask} has others or none. "
+                "Start them with `dask worker --nworkers auto --nthreads 1`."
+            )
+        try:
+            client.gather(client.map(run, [job for job in jobs if not job.is_done()], pure=False))
+        except KilledWorker as error:
+            raise PrivyNetOptError(
+                f"`--dask` must have workers that stay alive, but those of {dask} were killed "
+                "again and again (often for want of memory). Start fewer; finished rows are kept."
+            ) from error

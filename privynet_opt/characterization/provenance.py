@@ -91,12 +91,21 @@ def sidecar(
             "sha256": own["images"],
         },
         "fidelities": own["recipes"],
-        "measured": {
-            "date": datetime.date.today().isoformat(),
-            "hardware": _hardware(device),
-            "versions": {"python": platform.python_version(), **_versions()},
-        },
+        "measured": circumstances(device),
         "cuts": [asdict(profile) for profile in profiles],
+    }
+
+
+def circumstances(device: torch.device) -> dict[str, Any]:
+    """Return when and on what a measurement is made, as plain data.
+
+    Args:
+        device: Where to.
+    """
+    return {
+        "date": datetime.date.today().isoformat(),
+        "hardware": _hardware(device),
+        "versions": {"python": platform.python_version(), **_versions()},
     }
 
 

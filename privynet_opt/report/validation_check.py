@@ -40,11 +40,13 @@ def validation_check(
         f"{validation.fidelity}: {said}. Of {len(points)} topologies measured so, {kept} keep "
         f"every limit; {inside} of {len(PREDICTED) * len(points)} values lie inside their interval."
     )
+    if predicted_fidelity != validation.fidelity:
+        text += f" Predictions are for {predicted_fidelity}."
     if not validation.holds:
         return Check("act", "A fresh attack breaks a limit", f"{text} Broken: {first['broken']}.")
     if best is None or any(best[name] != first[name] for name in TOPOLOGY_COLUMNS):
         return Check("watch", "What is recommended now was not attacked afresh", text)
     if is_dearer(predicted_fidelity, validation.fidelity):
         title = f"A fresh attack confirms the limits, at {validation.fidelity} only"
-        return Check("watch", title, f"{text} Predictions are for {predicted_fidelity}.")
+        return Check("watch", title, text)
     return Check("good", "A fresh attack confirms the limits", text)

@@ -34,6 +34,10 @@ def die_once(task: Task) -> None:
     note_who(task)
 
 
+def die_always(task: Task) -> None:
+    os.kill(os.getpid(), 9)
+
+
 def who(folder: Path) -> set[str]:
     return {path.read_text() for path in folder.glob("[0-9]*")}
 
@@ -80,6 +84,11 @@ def test_workers_of_several_threads_are_refused(tasks):
         pytest.raises(PrivyNetOptError, match="one thread each"),
     ):
         run_jobs(tasks, note_who, workers=1, dask=wide.scheduler_address)
+
+
+def test_workers_that_are_killed_again_and_again_are_said_in_one_line(tasks, cluster):
+    with pytest.raises(PrivyNetOptError, match="killed again and again"):
+        run_jobs(tasks[:1], die_always, workers=1, dask=cluster)
 
 
 def test_a_scheduler_that_does_not_answer_is_named(tasks, monkeypatch):

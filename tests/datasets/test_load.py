@@ -73,6 +73,17 @@ def test_npz_gives_pixels_and_class_names(tmp_path):
     assert train.images[0, 2, 1, 3] == images[0, 1, 3, 2]
 
 
+def test_a_png_that_breaks_halfway_is_named_like_any_other(tmp_path):
+    root = write_folder(tmp_path / "images", size=(64, 64))
+    path = root / "dog" / "0.png"
+    damaged = bytearray(path.read_bytes())
+    start = damaged.index(b"IDAT")
+    damaged[start : start + 4] = b"XDAT"
+    path.write_bytes(damaged)
+    with pytest.raises(DataError, match=r"0\.png is not"):
+        load_images("mine", root, 8)
+
+
 @pytest.mark.parametrize(
     ("arrays", "fault"),
     [

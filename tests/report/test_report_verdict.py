@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from fake_result import fake_result
 
+from privynet_opt.characterization.fresh import FreshMeasurements
 from privynet_opt.characterization.schema import KEY
 from privynet_opt.constraints import Constraint
 from privynet_opt.report.health import health_checks
@@ -217,7 +218,7 @@ def test_what_a_fresh_attack_found_is_told(psnr_db, level, title):
     chosen = neighbourhood(result.front, result.best, 1)
     rows = pd.DataFrame({"accuracy": [0.5] * 2, "psnr_db": [psnr_db, 16.0], "ssim": [0.5] * 2})
     points = compare(chosen, rows, result.constraints)
-    result.validation = Validation(points, "full", 2, (), True)
+    result.validation = Validation(points, "full", 2, FreshMeasurements((), {}, {}), True)
     (check,) = [c for c in health_checks(result) if "fresh attack" in c.title]
     assert (check.level, check.title) == (level, title)
     assert f"{psnr_db:.2f} dB, predicted" in check.text
