@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from privynet_opt.characterization.envelope import NESTED_STRATEGIES
+from privynet_opt.characterization.envelope import NESTED_STRATEGIES, in_depth_order
 from privynet_opt.characterization.schema import FIDELITIES, KEY, NOISE_DB
 from privynet_opt.characterization.table import CharacterizationTable
 from privynet_opt.topology import LocalTopology
@@ -87,10 +87,7 @@ def audit_table(table: CharacterizationTable, noise_db: float = NOISE_DB) -> Aud
     Returns:
         The audit; every fidelity is compared with itself only.
     """
-    order = {name: position for position, name in enumerate(table.cuts)}
-    channels = {name: cut.channels for name, cut in table.cuts.items()}
-    everything = table.rows.sort_values("cut_layer", key=lambda c: c.map(order), kind="stable")
-    is_whole = everything["kept_filters"] == everything["cut_layer"].map(channels)
+    everything, is_whole = in_depth_order(table.rows, table.cuts)
     compared: dict[tuple[str, str], int] = {}
     violations: list[Violation] = []
     for fidelity in FIDELITIES:

@@ -84,6 +84,11 @@ def characterize(
     Raises:
         PrivyNetOptError: If network, weights, data or output folder are not usable.
     """
+    if start != "scratch" and (double_capacity or attacker_data is not None):
+        raise StudyError(
+            "`start` must be scratch where other attackers are compared with the usual one, who "
+            f"starts as they do, but got {start!r}. Compare them in a run of their own."
+        )
     output = output.resolve()
     chosen_weights = weights or spec.network.weights
     if Path(chosen_weights).is_file():
@@ -96,11 +101,6 @@ def characterize(
     folder = MeasurementFolder(output)
     folder.claim(identity(backbone, splits, spec.data.image_size, start))
     wanted = plan(spec, cuts, fidelities, n_trained)
-    if start != "scratch" and (double_capacity or attacker_data is not None):
-        raise StudyError(
-            "`start` must be scratch where other attackers are compared with the usual one, who "
-            f"starts as they do, but got {start!r}. Compare them in a run of their own."
-        )
     attacks = [DOUBLED] if double_capacity else []
     if attacker_data is not None:
         attacks.append(_other_images(spec, attacker_data, skip_bad))

@@ -8,10 +8,12 @@ private.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from privynet_opt.characterization.table import CharacterizationTable
+from privynet_opt.cost import CutProfile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,16 +38,30 @@ def with_envelope(table: CharacterizationTable) -> CharacterizationTable:
         The table with `LOSSES` raised where a weaker topology leaked more, or the same topology
         did under another training seed.
     """
-    raised = {loss: _raised(table, loss) for loss in LOSSES}
+    rows, is_whole = in_depth_order(table.rows.reset_index(drop=True), table.cuts)
+    raised = {loss: _raised(rows, is_whole, loss).sort_index().to_numpy() for loss in LOSSES}
     return replace(table, rows=table.rows.assign(**raised))
 
 
-def _raised(table: CharacterizationTable, loss: str) -> pd.Series[float]:
-    order = {name: position for position, name in enumerate(table.cuts)}
-    channels = {name: cut.channels for name, cut in table.cuts.items()}
-    rows = table.rows.reset_index(drop=True)
-    rows = rows.assign(depth=rows["cut_layer"].map(order))
-    is_whole = rows["kept_filters"] == rows["cut_layer"].map(channels)
+def in_depth_order(
+    rows: pd.DataFrame, cuts: Mapping[str, CutProfile]
+) -> tuple[pd.DataFrame, pd.Series[bool]]:
+    """Sort measurements from the first cut to the last.
+
+    Args:
+        rows: Measurements.
+        cuts: Profiles by name of the cut layer, in the order of the network.
+
+    Returns:
+        The rows, and whether each keeps all channels of its cut.
+    """
+    order = {name: position for position, name in enumerate(cuts)}
+    ordered = rows.sort_values("cut_layer", key=lambda names: names.map(order), kind="stable")
+    channels = {name: cut.channels for name, cut in cuts.items()}
+    return ordered, ordered["kept_filters"] == ordered["cut_layer"].map(channels)
+
+
+def _raised(rows: pd.DataFrame, is_whole: pd.Series[bool], loss: str) -> pd.Series[float]:
     leak = rows[loss].groupby([rows[name] for name in (*CHAIN, "kept_filters")]).transform("max")
 
     nested = rows.assign(leak=leak)[~is_whole & rows["selection_strategy"].isin(NESTED_STRATEGIES)]
@@ -55,6 +71,6 @@ def _raised(table: CharacterizationTable, loss: str) -> pd.Series[float]:
     of_parts = leak.groupby([rows["fidelity"], rows["cut_layer"]]).transform("max")
     leak = leak.where(~is_whole, of_parts)
 
-    wholes = rows.assign(leak=leak)[is_whole].sort_values("depth", ascending=False, kind="stable")
-    leak.update(wholes.groupby("fidelity")["leak"].cummax())
-    return leak.set_axis(table.rows.index)
+    from_the_deepest = rows.assign(leak=leak)[is_whole].iloc[::-1]
+    leak.update(from_the_deepest.groupby("fidelity")["leak"].cummax())
+    return leak
