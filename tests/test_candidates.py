@@ -54,6 +54,20 @@ def test_rows_follow_the_topologies_whatever_their_index() -> None:
         assert (found[name] == shuffled[name]).all()
 
 
+def test_of_several_seeds_the_strongest_attack_and_the_mean_accuracy_count() -> None:
+    rows = toy_rows()
+    first = next(row for row in rows if row["fidelity"] == "standard")
+    again = {**first, "training_seed": 7, "accuracy": first["accuracy"] + 0.1}
+    again |= {"psnr_db": first["psnr_db"] - 2, "ssim": first["ssim"] - 0.2}
+    found = candidates(rows=[*rows, again])
+    keys = list(TOPOLOGY_COLUMNS)
+    same = (found[keys] == [first[key] for key in keys]).all(axis=1)
+    (measured,) = found[same].to_dict("records")
+    assert measured["measured_psnr_db"] == first["psnr_db"]
+    assert measured["measured_ssim"] == first["ssim"]
+    assert measured["measured_accuracy"] == pytest.approx(first["accuracy"] + 0.05)
+
+
 def test_measured_topologies_carry_their_measurement_and_others_nothing() -> None:
     found = candidates()
     keys = list(TOPOLOGY_COLUMNS)

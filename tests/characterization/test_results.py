@@ -8,7 +8,11 @@ import os
 
 import pytest
 
-from privynet_opt.characterization.results import MeasurementFolder, write_atomically
+from privynet_opt.characterization.results import (
+    MeasurementFolder,
+    copy_study_file,
+    write_atomically,
+)
 from privynet_opt.errors import OutputError, TableError
 
 ROW = {
@@ -67,3 +71,17 @@ def test_half_written_files_are_no_measurements(tmp_path):
     (folder.folder / ".conv1--8--lda--0--screen--0.json.tmp").write_text('{"cut_')
     assert folder.count() == 1
     assert folder.rows() == [json.loads(json.dumps(ROW))]
+
+
+def test_weights_beside_a_study_travel_with_it_and_others_stay(tmp_path):
+    study, target = tmp_path / "study", tmp_path / "copy"
+    study.mkdir()
+    (study / "study.toml").write_text("name = 1")
+    (study / "w.pth").write_bytes(b"w")
+    (tmp_path / "elsewhere.pth").write_bytes(b"e")
+    copy_study_file(study, str(tmp_path / "elsewhere.pth"), target)
+    assert sorted(f.name for f in target.iterdir()) == ["study.toml"]
+    copy_study_file(study, str(study / "w.pth"), target)
+    assert (target / "w.pth").read_bytes() == b"w"
+    copy_study_file(study, str(study / "w.pth"), study)  # onto itself: nothing happens
+    assert (study / "w.pth").read_bytes() == b"w"

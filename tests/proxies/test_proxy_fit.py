@@ -188,6 +188,14 @@ def test_highest_fidelity_in_the_table_is_predicted(tmp_path: Path) -> None:
     assert gap.mean() == pytest.approx(1.0, abs=0.1)
 
 
+def test_one_converged_row_does_not_change_what_is_predicted(
+    toy_table: CharacterizationTable,
+) -> None:
+    one = toy_table.trained.iloc[[0]].assign(fidelity="full")
+    table = replace(toy_table, rows=pd.concat([toy_table.rows, one], ignore_index=True))
+    assert fit_proxies(table).fidelity == "standard"
+
+
 def test_few_rows_give_wide_but_finite_intervals(
     toy_table: CharacterizationTable, toy_proxies: Proxies, tmp_path: Path
 ) -> None:

@@ -63,6 +63,17 @@ def test_cut_without_amortised_values_takes_what_the_others_make_of_its_closed_f
     assert bridged[4] == pytest.approx(expected[4], abs=0.1)
 
 
+def test_a_few_amortised_rows_of_a_cut_do_not_speak_for_its_other_topologies(
+    toy_table: CharacterizationTable,
+) -> None:
+    rows = toy_table.screen
+    few = with_amortised(toy_table, ["conv2"])
+    amortised = few.amortised.head(3)
+    few = replace(few, rows=pd.concat([toy_table.rows, amortised], ignore_index=True))
+    plain = ProxyInputs(toy_table).matrix(rows, "standard")
+    assert np.array_equal(ProxyInputs(few).matrix(rows, "standard"), plain)
+
+
 def test_matrix_holds_the_cut_and_the_screen_values_of_the_row(
     toy_table: CharacterizationTable,
 ) -> None:
