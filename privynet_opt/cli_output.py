@@ -100,7 +100,8 @@ def print_validation(
     from privynet_opt.report.words import format_interval, format_value, topologies_in_words
 
     points = validation.points
-    print(f"Measured by fresh networks at {validation.fidelity}, seed {validation.training_seed}")
+    how = f"{validation.fidelity}, seed {validation.training_seed}"
+    print(f"Measured by fresh networks at {how}; predicted for {validation.predicted_fidelity}")
     rows = [("topology", "metric", "predicted", "interval", "measured", "limits")]
     for words, (_, point) in zip(topologies_in_words(points), points.iterrows(), strict=True):
         verdicts = [f"violated: {point['broken']}" if point["broken"] else "hold", "", ""]

@@ -83,6 +83,7 @@ def save_validation(validation: Validation, directory: Path) -> Path:
     """
     points = [_plain(row) for row in validation.points.to_dict("records")]
     content = {
+        "predicted_fidelity": validation.predicted_fidelity,
         "fidelity": validation.fidelity,
         "training_seed": validation.training_seed,
         "holds": validation.holds,

@@ -32,6 +32,7 @@ class Validation:
         points: One row per topology, the recommended one first: `TOPOLOGY_COLUMNS`; per predicted
             metric ``t``: ``t``, ``t_lower``, ``t_upper``, ``measured_t`` and ``inside_t``, whether
             the interval holds the measurement; ``broken``, the limits that the measurement breaks.
+        predicted_fidelity: Of the predictions and their intervals.
         fidelity: Of the measurements.
         training_seed: Seed of their networks, which no row of the table had.
         measured: The measurements, with what they were made with.
@@ -40,6 +41,7 @@ class Validation:
     """
 
     points: pd.DataFrame
+    predicted_fidelity: str
     fidelity: str
     training_seed: int
     measured: FreshMeasurements
@@ -104,6 +106,7 @@ def validate(
     )
     return Validation(
         points=compare(chosen, pd.DataFrame(measured.rows), result.constraints),
+        predicted_fidelity=result.proxies.fidelity,
         fidelity=fidelity,
         training_seed=seed,
         measured=measured,

@@ -108,6 +108,7 @@ def test_validate_measures_tells_extends_the_study_and_answers_anew(
     found = json.loads((out / "validation.json").read_text())
     assert code == (0 if found["holds"] else 4)
     assert len(found["points"]) == 3
+    assert f"at full, seed {found['training_seed']}; predicted for standard" in printed
     assert ("keeps every limit" in printed) == found["holds"]
     assert f"Added to the table of {fitted_toy}" in printed
     after = load_table(fitted_toy / "characterization.csv")

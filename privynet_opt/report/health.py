@@ -29,7 +29,7 @@ def health_checks(result: OptimizationResult) -> tuple[Check, ...]:
     if result.best is not None:
         checks += [*_limits(result), _measured(result), _extrapolation(result.best), _edge(result)]
     if result.validation is not None:
-        checks.append(validation_check(result.validation, result.best, result.proxies.fidelity))
+        checks.append(validation_check(result.validation, result.best))
     checks += trust_checks(result)
     order = ("act", "watch", "good")
     found = (check for check in checks if check is not None)

@@ -16,15 +16,12 @@ if TYPE_CHECKING:
     from privynet_opt.validation import Validation
 
 
-def validation_check(
-    validation: Validation, best: pd.Series[Any] | None, predicted_fidelity: str
-) -> Check:
+def validation_check(validation: Validation, best: pd.Series[Any] | None) -> Check:
     """Return what a validation found.
 
     Args:
         validation: Predictions against fresh measurements.
         best: What is recommended now; the measurements may have changed it.
-        predicted_fidelity: Of the predictions and their intervals.
     """
     points = validation.points
     first = points.iloc[0]
@@ -40,13 +37,13 @@ def validation_check(
         f"{validation.fidelity}: {said}. Of {len(points)} topologies measured so, {kept} keep "
         f"every limit; {inside} of {len(PREDICTED) * len(points)} values lie inside their interval."
     )
-    if predicted_fidelity != validation.fidelity:
-        text += f" Predictions are for {predicted_fidelity}."
+    if validation.predicted_fidelity != validation.fidelity:
+        text += f" They were predictions for {validation.predicted_fidelity}."
     if not validation.holds:
         return Check("act", "A fresh attack breaks a limit", f"{text} Broken: {first['broken']}.")
     if best is None or any(best[name] != first[name] for name in TOPOLOGY_COLUMNS):
         return Check("watch", "What is recommended now was not attacked afresh", text)
-    if is_dearer(predicted_fidelity, validation.fidelity):
+    if is_dearer(validation.predicted_fidelity, validation.fidelity):
         title = f"A fresh attack confirms the limits, at {validation.fidelity} only"
         return Check("watch", title, text)
     return Check("good", "A fresh attack confirms the limits", text)

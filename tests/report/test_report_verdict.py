@@ -218,7 +218,7 @@ def test_what_a_fresh_attack_found_is_told(psnr_db, level, title):
     chosen = neighbourhood(result.front, result.best, 1)
     rows = pd.DataFrame({"accuracy": [0.5] * 2, "psnr_db": [psnr_db, 16.0], "ssim": [0.5] * 2})
     points = compare(chosen, rows, result.constraints)
-    result.validation = Validation(points, "full", 2, FreshMeasurements((), {}, {}), True)
+    result.validation = Validation(points, "full", "full", 2, FreshMeasurements((), {}, {}), True)
     (check,) = [c for c in health_checks(result) if "fresh attack" in c.title]
     assert (check.level, check.title) == (level, title)
     assert f"{psnr_db:.2f} dB, predicted" in check.text
@@ -227,7 +227,11 @@ def test_what_a_fresh_attack_found_is_told(psnr_db, level, title):
         assert "What is recommended now was not attacked afresh" in titles(result, "watch")
         result.best = chosen.iloc[0]
         result.validation = replace(result.validation, fidelity="standard")
-        assert "A fresh attack confirms the limits, at standard only" in titles(result, "watch")
+        title = "A fresh attack confirms the limits, at standard only"
+        (check,) = [c for c in health_checks(result) if c.title == title]
+        assert check.level == "watch"
+        assert "They were predictions for full" in check.text
+        result.validation = replace(result.validation, fidelity="full")
     kept = 2 if level == "good" else 1
     assert f"Of 2 topologies measured so, {kept} keep every limit" in check.text
 
