@@ -288,7 +288,7 @@ def test_audit_prints_what_was_compared_and_what_breaks_a_rule(
 def test_a_sampler_that_slows_down_is_announced(
     fitted_toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from privynet_opt.cli import SENSIBLE_TRIALS
+    from privynet_opt.commands.run import SENSIBLE_TRIALS
 
     assert SENSIBLE_TRIALS["tpe"] == 300
     SENSIBLE_TRIALS["random"] = 5

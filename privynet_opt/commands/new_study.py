@@ -1,0 +1,53 @@
+"""``privynet-opt new-study``: write a study file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from privynet_opt.commands.options import OK, Commands, add_skip_bad, finish, positive
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command to the parser.
+
+    Args:
+        commands: The subcommands of `privynet-opt`.
+    """
+    parser = commands.add_parser(
+        "new-study",
+        help="write a study file for a network and your images",
+        description="Write FOLDER/study.toml: every cut of the network, counts and strategies, "
+        "and how the images are divided, each with a comment. Nothing is downloaded.",
+    )
+    add = parser.add_argument
+    add("name", type=Path, metavar="FOLDER", help="new folder; its name is the study's")
+    add("--network", required=True, metavar="NAME", help="torchvision's name, such as resnet18")
+    add("--data", type=Path, metavar="DIR", help="where the images are (scikit-learn's digits)")
+    add("--weights", metavar="FILE|NAME", help="a state-dict file, torchvision's name, or 'none'")
+    add(
+        "--image-size",
+        type=positive,
+        default=32,
+        metavar="N",
+        help="pixels, square; images of another size are resized (32)",
+    )
+    add_skip_bad(add)
+    finish(parser, new_study, "Nothing was changed.")
+
+
+def new_study(asked: argparse.Namespace) -> int:
+    """Write a study file.
+
+    Args:
+        asked: Parsed arguments of ``new-study``.
+    """
+    from privynet_opt.new_study import write_study
+
+    file = write_study(
+        asked.name, asked.network, asked.data, asked.weights, asked.image_size, asked.skip_bad
+    )
+    data = "" if asked.data is None else f" --data {asked.data}"
+    print(f"Written: {file}")
+    print(f"Measure it: privynet-opt characterize --study {asked.name}{data} --output measured")
+    return OK

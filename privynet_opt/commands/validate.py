@@ -1,0 +1,73 @@
+"""``privynet-opt validate``: measure a recommended topology again and answer anew."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from privynet_opt.characterization.schema import TRAINED_FIDELITIES
+from privynet_opt.commands.options import (
+    LIMIT_BROKEN,
+    OK,
+    Commands,
+    add_measuring,
+    finish,
+)
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command to the parser.
+
+    Args:
+        commands: The subcommands of `privynet-opt`.
+    """
+    parser = commands.add_parser(
+        "validate",
+        help="measure a recommended topology again, by a fresh attack",
+        description="Measure the recommended topology of a run and its neighbours on the front "
+        "with fresh networks; print whether the limits hold; add the measurements to the study's "
+        "table (a shipped study is copied into the result's folder first) and answer anew.",
+    )
+    add = parser.add_argument
+    add("result", type=Path, metavar="RESULT_DIR", help="folder that `run` wrote")
+    add_measuring(add)
+    add("--neighbours", type=int, default=5, metavar="K", help="how many neighbours (5)")
+    add(
+        "--fidelity",
+        choices=TRAINED_FIDELITIES,
+        help="how long networks are trained (the one above what is predicted, if there is one)",
+    )
+    finish(parser, validate, "Finished measurements are kept; run it again to go on.")
+
+
+def validate(asked: argparse.Namespace) -> int:
+    """Measure a recommended topology and its neighbours again, and answer anew.
+
+    Args:
+        asked: Parsed arguments of ``validate``.
+    """
+    from privynet_opt.api import reopen
+    from privynet_opt.cli_output import print_validation
+    from privynet_opt.save import save_validation
+    from privynet_opt.validation import add_to_study
+
+    result = reopen(asked.result)
+    validation = result.validate(
+        k=max(0, asked.neighbours),
+        data=asked.data,
+        weights=asked.weights,
+        device=asked.device,
+        fidelity=asked.fidelity,
+        output=asked.result / "validation",
+        skip_bad=asked.skip_bad,
+    )
+    extended = add_to_study(validation, result.spec, result.table, asked.result / "study")
+    answer = result if extended is None else reopen(asked.result, extended)
+    answer = replace(answer, validation=validation)
+    if extended is not None:
+        answer.save(asked.result)
+    save_validation(validation, asked.result)
+    answer.report(asked.result / "report.html")
+    print_validation(validation, answer, extended)
+    return OK if validation.holds else LIMIT_BROKEN
