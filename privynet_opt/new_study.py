@@ -22,6 +22,9 @@ LARGEST_SHARES = {"cloud": 20_000, "attacker": 20_000, "score": 2_000}
 USUAL_WEIGHTS = "IMAGENET1K_V1"
 """What torchvision calls the weights that every one of its classifiers has."""
 
+NOT_MIRRORABLE = ("digits", "SVHN")
+"""Data whose images show digits."""
+
 TEMPLATE = """\
 # Measure it:  privynet-opt characterize --study {folder}{data_option} --output measured
 # Search it:   privynet-opt run --study measured
@@ -36,6 +39,7 @@ weights = {weights}  # torchvision's name, a state-dict file, or "none"
 name = {data}
 image_size = {image_size}  # pixels, square; images of another size are resized
 classes = []  # such as {two_classes}; empty for all
+mirrorable = {mirrorable}  # whether a mirrored image is one of its kind; false for digits or text
 
 [search_space]
 # Every place where {network} can be cut: layer, channels × rows × columns.
@@ -114,6 +118,7 @@ def write_study(
         weights=json.dumps(weights),
         data=json.dumps(kind),
         image_size=image_size,
+        mirrorable=json.dumps(kind not in NOT_MIRRORABLE),
         two_classes=json.dumps(list(train.class_names[:2])),
         cuts="\n".join(_cut_line(cut) for cut in cuts),
         kept_filters=_counts(max(cut.channels for cut in cuts)),

@@ -39,11 +39,14 @@ class DataSpec:
         name: A torchvision dataset, a folder, an ``.npz`` file, or ``"digits"``.
         image_size: Rows and columns in pixels.
         classes: Names of the classes that are used; empty for all.
+        mirrorable: Whether a mirrored image is one of its kind, as it is not where images show
+            digits or text.
     """
 
     name: str
     image_size: int
     classes: tuple[str, ...] = ()
+    mirrorable: bool = True
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ def read_data(section: Section) -> DataSpec:
         section.take("name", str),
         _positive(section, "image_size"),
         section.take_list("classes", str, ()),
+        section.take("mirrorable", bool, True),
     )
     if len(data.classes) == 1:
         section.fault("classes", "be two or more", f"{data.classes[0]!r} alone")

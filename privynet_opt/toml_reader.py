@@ -85,7 +85,7 @@ class Section:
 
         Args:
             key: The key.
-            kind: ``str``, ``int``, ``float`` (whole numbers count) or ``dict``.
+            kind: ``str``, ``int``, ``float`` (whole numbers count), ``bool`` or ``dict``.
             default: Taken where the key is missing; without one, missing is a fault.
             rule: What must hold beyond the type, to follow "must".
             holds: Whether it does.
@@ -100,7 +100,7 @@ class Section:
                 self.fault(key, _KINDS[kind], "nothing", f"Add {key} to the study.")
             return fallback
         value = self.values[key]
-        example = "" if default is _REQUIRED or default == {} else f"For example {default!r}."
+        example = "" if default is _REQUIRED or default == {} else f"For example {_toml(default)}."
         if kind is float and type(value) is int:
             value = float(value)
         if type(value) is not kind:
@@ -179,10 +179,16 @@ class Section:
         return f"{self.name}.{key}" if self.name else key
 
 
+def _toml(value: object) -> str:
+    """Return a default as it is written in TOML."""
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
 _KINDS: dict[type, str] = {
     str: "be text in quotes",
     int: "be a whole number",
     float: "be a number",
+    bool: "be true or false",
     dict: "be a table",
 }
 _PLURALS: dict[type, str] = {str: "texts in quotes", int: "whole numbers"}

@@ -51,6 +51,7 @@ def test_what_is_written_can_be_measured(
     file = study / "study.toml"
     text = file.read_text()
     assert '    "conv1",  # 16 × 8 × 8\n' in text
+    assert load_study(study).data.mirrorable
     file.write_text(re.sub(r' {4}"conv(?!1")[^\n]*\n', "", text))  # one cut is enough here
     out = tmp_path / "measured"
     arguments = ["--study", str(study), *data, "--fidelity", "screen", "--output", str(out)]

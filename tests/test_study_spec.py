@@ -88,6 +88,11 @@ def test_a_binary_file_is_refused(tmp_path: Path) -> None:
         ("image_size = 16", "image_size = 0", ["`data.image_size` must be at least 1, but got 0"]),
         ("image_size = 16", 'image_size = 16\nclasses = ["a"]', ["`data.classes` must be two"]),
         ("image_size = 16", "image_size = true", ["`data.image_size`", "but got True"]),
+        (
+            "image_size = 16",
+            'image_size = 16\nmirrorable = "no"',
+            ["`data.mirrorable` must be true or false, but got 'no'. For example true."],
+        ),
         ("[data]", "[dat]", ["`data` must be a table", "`dat`", "Did you mean 'data'?"]),
         ('weights = "none"', 'wieghts = "none"', ["`network.wieghts`", "Did you mean 'weights'?"]),
         ('"lda"', '"ldaa"', ["`search_space.selection_strategies`", "Did you mean 'lda'?"]),

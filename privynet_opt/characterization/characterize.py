@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -182,7 +183,10 @@ def load_splits(spec: StudySpec, data: Path | None, skip_bad: bool = False) -> S
         spec.data.name, data, spec.data.image_size, spec.data.classes, skip_bad
     )
     settings = spec.characterization
-    return split(train, test, settings.n_cloud, settings.n_attacker, settings.n_score, SPLIT_SEED)
+    divided = split(
+        train, test, settings.n_cloud, settings.n_attacker, settings.n_score, SPLIT_SEED
+    )
+    return replace(divided, mirrorable=spec.data.mirrorable)
 
 
 def _other_images(spec: StudySpec, data: Path, skip_bad: bool) -> SideAttack:

@@ -105,7 +105,7 @@ def measure_trained(
     kept = list(kept_channels(topology, bank.statistics))
     recipe = TRAINED["scratch" if start is None else "amortised"][fidelity]
     if start is None:
-        outcome = _from_scratch(bank, kept, recipe, training_seed, fidelity in MIRRORING)
+        outcome = _from_scratch(bank, kept, recipe, training_seed, _mirrors(bank, fidelity))
     else:
         outcome = _fine_tuned(start, bank, kept, recipe, training_seed)
     linear, recovered, correct, epochs = outcome
@@ -138,7 +138,7 @@ def measure_attack(
     kept = list(kept_channels(topology, bank.statistics))
     recipe = TRAINED["scratch"][fidelity]
     linear, recovered, epochs = _attack(
-        bank, kept, recipe, training_seed, fidelity in MIRRORING, capacity
+        bank, kept, recipe, training_seed, _mirrors(bank, fidelity), capacity
     )
     return {
         **_privacy_loss(bank, linear, "decoder", recovered),
@@ -178,6 +178,10 @@ def _attack(
     decoder, epochs = train_decoder(*attacker, linear, recipe.decoder, seed, mirrored, capacity)
     seen = bank.score_features[:, kept]
     return linear.reconstruct_all(seen), reconstruct(decoder, linear, seen), epochs
+
+
+def _mirrors(bank: CutBank, fidelity: str) -> bool:
+    return fidelity in MIRRORING and bank.source.splits.mirrorable
 
 
 def _fine_tuned(

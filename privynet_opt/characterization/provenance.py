@@ -41,7 +41,7 @@ def identity(
         "weights": backbone.weights_sha256,
         "images": {name: getattr(splits, name).sha256() for name in ("cloud", "attacker", "score")},
         "image_size": image_size,
-        "recipes": {name: describe(name, start) for name in FIDELITIES},
+        "recipes": {name: describe(name, start, splits.mirrorable) for name in FIDELITIES},
     }
 
 

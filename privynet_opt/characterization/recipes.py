@@ -42,8 +42,8 @@ FROM_SCRATCH = {
 with 16 filters of 10,000 images a cycle of 40 epochs recovered no more (16.78, not 16.81 dB)."""
 
 MIRRORING = frozenset({"full"})
-"""Fidelities whose networks, from scratch, see their training images mirrored as well: at conv6
-with 16 filters worth 0.35 dB and 6 points of accuracy after 20 epochs."""
+"""Fidelities whose networks, from scratch, see their training images mirrored as well, if these are
+mirrorable: at conv6 with 16 filters worth 0.35 dB and 6 points of accuracy after 20 epochs."""
 
 FROM_AMORTISED = {
     "standard": TrainedFidelity(
@@ -107,12 +107,13 @@ ADAPTATION = Adaptation(
 ``standard`` falls from 0.65 to 1.09 dB a cut to 0.40 to 0.57 (benchmarks/attack_gap.py)."""
 
 
-def describe(fidelity: str, start: str = "scratch") -> dict[str, Any]:
+def describe(fidelity: str, start: str = "scratch", mirrorable: bool = True) -> dict[str, Any]:
     """Return a fidelity's recipe as plain data for the sidecar.
 
     Args:
         fidelity: One of `schema.FIDELITIES`.
         start: Where trained fidelities start: one of `schema.STARTS`.
+        mirrorable: Whether a mirrored image is one of its kind.
 
     Returns:
         Every number that a re-measurement needs.
@@ -124,7 +125,7 @@ def describe(fidelity: str, start: str = "scratch") -> dict[str, Any]:
     trained = asdict(TRAINED[start][fidelity])
     if start != "scratch":
         trained["start"] = start
-    elif fidelity in MIRRORING:
+    elif fidelity in MIRRORING and mirrorable:
         trained["mirrored"] = True
     return {**_closed_form(), **trained, **_architecture()}
 

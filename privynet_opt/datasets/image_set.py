@@ -81,11 +81,13 @@ class Splits:
         cloud: Trains the cloud network and the selection statistics.
         attacker: Trains the attackers.
         score: Scores both.
+        mirrorable: Whether a mirrored image is one of its kind.
     """
 
     cloud: ImageSet
     attacker: ImageSet
     score: ImageSet
+    mirrorable: bool = True
 
 
 def split(

@@ -18,7 +18,8 @@ from digits_study import N_SCREENED
 
 from privynet_opt.characterization import measure, recipes
 from privynet_opt.characterization.bank import CutBank, FeatureSource
-from privynet_opt.characterization.characterize import characterize
+from privynet_opt.characterization.characterize import characterize, load_splits
+from privynet_opt.characterization.provenance import identity
 from privynet_opt.characterization.results import MeasurementFolder
 from privynet_opt.characterization.schema import KEY
 from privynet_opt.characterization.table import load_table
@@ -144,9 +145,15 @@ def test_features_of_mirrored_images_are_those_of_the_mirrored_images(conv1_bank
 
 
 @pytest.mark.parametrize(
-    ("fidelity", "splits"), [("standard", []), ("full", ["attacker", "cloud"])]
+    ("fidelity", "mirrorable", "splits"),
+    [("standard", True, []), ("full", True, ["attacker", "cloud"]), ("full", False, [])],
 )
-def test_full_alone_trains_on_mirrored_images_too(conv1_bank, monkeypatch, fidelity, splits):
+def test_full_alone_trains_on_mirrored_images_too(
+    conv1_bank, monkeypatch, fidelity, mirrorable, splits
+):
+    monkeypatch.setattr(
+        conv1_bank.source, "splits", replace(conv1_bank.source.splits, mirrorable=mirrorable)
+    )
     brief = TrainingRecipe(max_epochs=1, patience=1)
     recipe = recipes.TrainedFidelity(max_images=1000, decoder=brief, cloud=brief)
     monkeypatch.setitem(recipes.FROM_SCRATCH, fidelity, recipe)
@@ -164,6 +171,15 @@ def test_full_alone_trains_on_mirrored_images_too(conv1_bank, monkeypatch, fidel
     # What the mirrored images show matters to both networks where they are used, and only there.
     for column in ("decoder_psnr_db", "accuracy"):
         assert (changed[column] != plain[column]) == bool(splits)
+
+
+def test_a_study_says_whether_its_images_may_be_mirrored(study):
+    for mirrorable in (True, False):
+        spec = replace(study, data=replace(study.data, mirrorable=mirrorable))
+        splits = load_splits(spec, None)
+        own = identity(load_backbone("small_cnn", "none"), splits, 8)
+        assert splits.mirrorable is mirrorable
+        assert own["recipes"]["full"].get("mirrored", False) is mirrorable
 
 
 def test_measurements_of_other_weights_are_not_mixed(study, measured, tmp_path):
