@@ -54,24 +54,37 @@ class LinearClassifier:
     std: Tensor
 
     @classmethod
-    def fit(cls, pooled: Iterable[Tensor], labels: Tensor, n_classes: int) -> LinearClassifier:
-        """Fit on pooled features of the cloud's images.
+    def fit(cls, batches: Iterable[tuple[Tensor, Tensor]], n_classes: int) -> LinearClassifier:
+        """Accumulate the Gram matrix; memory does not grow with the number of images.
 
         Args:
-            pooled: Batches of `pool_features`, in the order of `labels`.
-            labels: int64, shape ``(n,)``.
+            batches: Pairs of `pool_features`, ``(n, C, m)``, and labels, int64, ``(n,)``.
             n_classes: Number of classes.
 
         Returns:
             The classifier of the whole cut.
         """
-        summaries = torch.cat(list(pooled))
-        mean, std = summaries.mean(0), summaries.std(0).clamp_min(1e-6)
-        standard = ((summaries - mean) / std).flatten(1)
-        targets = functional.one_hot(labels, n_classes).float()
-        rate = targets.mean(0)
-        n = len(labels)
-        return cls(standard.T @ standard / n, standard.T @ (targets - rate) / n, rate, mean, std)
+        outer = cross = total = members = torch.zeros((), dtype=torch.float64)
+        shape, n = torch.Size(), 0
+        for pooled, labels in batches:
+            flat = pooled.flatten(1)
+            targets = functional.one_hot(labels, n_classes).to(flat)
+            outer = outer + (flat.T @ flat).double()
+            cross = cross + (flat.T @ targets).double()
+            total = total + flat.double().sum(0)
+            members = members + targets.double().sum(0)
+            shape, n = pooled.shape[1:], n + len(labels)
+        mean, rate = total / n, members / n
+        covariance = outer / n - torch.outer(mean, mean)
+        variance = covariance.diagonal() * n / max(1, n - 1)
+        std = variance.clamp_min(0).sqrt().clamp_min(1e-6)
+        return cls(
+            gram=(covariance / torch.outer(std, std)).float(),
+            cross=((cross / n - torch.outer(mean, rate)) / std[:, None]).float(),
+            class_rate=rate.float(),
+            mean=mean.view(shape).float(),
+            std=std.view(shape).float(),
+        )
 
     def scores(self, pooled: Tensor, kept: Sequence[int]) -> Tensor:
         """Return class scores from some channels only.

@@ -177,11 +177,14 @@ def build_bank(source: FeatureSource) -> CutBank:
     ridge = RidgeAttacker.fit(pairs, pixels.mean(0))
     n_classes = len(splits.cloud.class_names)
     scatter = ClassScatter(n_classes)
-    pooled = []
-    labels = splits.cloud.labels.to(device)
-    for seen, batch in zip(standardised("cloud"), torch.split(labels, BATCH), strict=True):
-        pooled.append(pool_features(seen))
-        scatter.add(seen, batch)
+
+    def summaries() -> Iterator[tuple[Tensor, Tensor]]:
+        labels = torch.split(splits.cloud.labels.to(device), BATCH)
+        for seen, batch in zip(standardised("cloud"), labels, strict=True):
+            scatter.add(seen, batch)
+            yield pool_features(seen), batch
+
+    classifier = LinearClassifier.fit(summaries(), n_classes)
     score = torch.cat([f.half() for f in standardised("score")])
     features = {split: source.kept.pop(split) for split in ("attacker", "cloud") if source.keep}
     source.kept.clear()
@@ -193,7 +196,7 @@ def build_bank(source: FeatureSource) -> CutBank:
         mean=mean,
         std=std,
         ridge=ridge,
-        classifier=LinearClassifier.fit(pooled, labels, n_classes),
+        classifier=classifier,
         statistics=ChannelStatistics(
             discriminability=scatter.fisher_ratio().cpu().numpy(),
             exposure=ridge.channel_exposure().double().cpu().numpy(),

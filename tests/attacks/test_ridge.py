@@ -105,7 +105,7 @@ def test_linear_classifier_equals_an_explicit_ridge_fit():
     generator = torch.Generator().manual_seed(4)
     labels = torch.randint(0, 3, (90,), generator=generator)
     pooled = torch.randn(90, 4, 2, generator=generator) + labels.view(-1, 1, 1)
-    classifier = LinearClassifier.fit(pooled.split(30), labels, 3)
+    classifier = LinearClassifier.fit(zip(pooled.split(30), labels.split(30), strict=True), 3)
     kept = [3, 1]
     summaries = ((pooled - pooled.mean(0)) / pooled.std(0))[:, kept].flatten(1).double()
     targets = torch.nn.functional.one_hot(labels, 3).double()
