@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from privynet_opt.errors import TopologyError, did_you_mean
 
-CLOSED_FORM_STRATEGIES = ("random", "lda", "privacy", "privynet", "magnitude")
+CLOSED_FORM_STRATEGIES = ("random", "lda", "privacy", "privynet", "magnitude", "greedy")
 """How kept filters are chosen from the statistics of a cut, at any count."""
 
 SELECTION_STRATEGIES = (*CLOSED_FORM_STRATEGIES, "searched")

@@ -24,10 +24,13 @@ from privynet_opt.attacks.decoder import Decoder
 from privynet_opt.networks.cloud import LABEL_SMOOTHING, CloudNetwork
 from privynet_opt.networks.training import TrainingRecipe, mixed_precision, train
 from privynet_opt.selection import ChannelStatistics, kept_channels
-from privynet_opt.topology import CLOSED_FORM_STRATEGIES, LocalTopology
+from privynet_opt.topology import LocalTopology
 
 N_SUBSETS = 240
 """Subsets the networks are trained over."""
+
+TRAINING_STRATEGIES = ("random", "lda", "privacy", "privynet", "magnitude")
+"""Strategies whose subsets they are trained over, beside random ones."""
 
 IMAGES_PER_SUBSET = 8
 """A mini-batch mixes subsets, each seen through so many images."""
@@ -167,8 +170,8 @@ def training_subsets(
     sizes = np.random.default_rng(seed).uniform(0, math.log(statistics.channels), n_subsets)
     subsets = []
     for index, size in enumerate(np.exp(sizes).round().astype(int).tolist()):
-        turn = index // 2 % len(CLOSED_FORM_STRATEGIES)
-        strategy = "random" if index % 2 else CLOSED_FORM_STRATEGIES[turn]
+        turn = index // 2 % len(TRAINING_STRATEGIES)
+        strategy = "random" if index % 2 else TRAINING_STRATEGIES[turn]
         is_drawn = strategy in ("random", "privynet")
         topology = LocalTopology(cut_layer, size, strategy, seed + index if is_drawn else 0)
         subsets.append(kept_channels(topology, statistics))

@@ -5,6 +5,7 @@ The features of a cut are computed once, for every channel; a topology is a choi
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from torch.nn import functional
 
 from privynet_opt.attacks.linear_classifier import LinearClassifier, pool_features
 from privynet_opt.attacks.ridge import RidgeAttacker
+from privynet_opt.characterization.greedy_order import greedy_order
 from privynet_opt.characterization.recipes import SCREEN_CELLS, SCREEN_MIN_IMAGES
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import Backbone
@@ -201,6 +203,7 @@ def build_bank(source: FeatureSource) -> CutBank:
             discriminability=scatter.fisher_ratio().cpu().numpy(),
             exposure=ridge.channel_exposure().double().cpu().numpy(),
             magnitude=filter_magnitudes(source.backbone, cut),
+            greedy_order=functools.cache(lambda: greedy_order(ridge, classifier)),
         ),
         features=features,
         score_features=score,

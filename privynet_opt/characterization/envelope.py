@@ -18,7 +18,7 @@ from privynet_opt.cost import CutProfile
 if TYPE_CHECKING:
     import pandas as pd
 
-NESTED_STRATEGIES = ("random", "lda", "privacy", "magnitude")
+NESTED_STRATEGIES = ("random", "lda", "privacy", "magnitude", "greedy")
 """Strategies whose smaller choices are part of their larger ones, seed by seed."""
 
 CHAIN = ["fidelity", "cut_layer", "selection_strategy", "selection_seed"]

@@ -19,6 +19,7 @@ SYMBOLS = {
     "privacy": "diamond",
     "privynet": "star",
     "magnitude": "triangle-up",
+    "greedy": "star",
     "searched": "cross",
 }
 DASHES = {
@@ -27,6 +28,7 @@ DASHES = {
     "privacy": "9px,3px,2px,3px",
     "privynet": "solid",
     "magnitude": "4px,4px",
+    "greedy": "12px,3px,3px,3px",
     "searched": "1px,5px",
 }
 

@@ -50,6 +50,7 @@ STRATEGIES = {
     "privacy": "the ones that are recovered worst alone",
     "privynet": "drawn at random after dropping the leakiest and the least discriminative",
     "magnitude": "the ones with the largest L1 norm",
+    "greedy": "added one at a time, each the one that says most of the label per dB it leaks",
     "searched": "the subset that a search found most accurate at no more leakage than a random one",
 }
 """Which filters each selection strategy keeps, to follow "keep 6 of 128 filters,"."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from privynet_opt.errors import TopologyError
-from privynet_opt.selection import lda, magnitude, privacy, privynet, random, searched
+from privynet_opt.selection import greedy, lda, magnitude, privacy, privynet, random, searched
 from privynet_opt.selection.statistics import ChannelStatistics
 from privynet_opt.topology import LocalTopology
 
@@ -15,6 +15,7 @@ _CHOOSE = {
     "privacy": privacy.choose,
     "privynet": privynet.choose,
     "magnitude": magnitude.choose,
+    "greedy": greedy.choose,
     "searched": searched.choose,
 }
 

@@ -21,7 +21,7 @@ def test_grid_ends_with_every_channel():
 
 def test_screen_lists_every_network_once():
     topologies = screen_topologies("conv1", [1, 4, 16], SELECTION_STRATEGIES, n_seeds=3)
-    assert len(topologies) == len(set(topologies)) == 2 * (3 + 2 * 3) + 1
+    assert len(topologies) == len(set(topologies)) == 2 * (4 + 2 * 3) + 1
     assert [t for t in topologies if t.kept_filters == 16] == [topologies[-1]]
 
 

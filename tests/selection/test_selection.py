@@ -13,6 +13,7 @@ STATISTICS = ChannelStatistics(
     discriminability=np.array([5.0, 1.0, 4.0, 2.0, 3.0, 8.0, 7.0, 6.0]),
     exposure=np.array([0.9, 0.8, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]),
     magnitude=np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]),
+    greedy_order=lambda: np.array([3, 5, 0, 1, 2, 4, 6, 7]),
     searched={1: (6,), 3: (0, 2, 7), 8: tuple(range(8))},
 )
 
@@ -34,6 +35,7 @@ def test_each_ranking_keeps_its_extremes():
     assert chosen("lda", 3) == (5, 6, 7)
     assert chosen("privacy", 3) == (2, 3, 4)
     assert chosen("magnitude", 2) == (6, 7)
+    assert chosen("greedy", 3) == (0, 3, 5)
 
 
 def test_searched_keeps_the_subset_that_was_found_and_knows_no_other():

@@ -1,0 +1,111 @@
+"""Add channels one at a time, each time the one that says most of the label per dB it leaks.
+
+Both are told in closed form, from the Gram matrices of the ridge attacker and of the linear
+classifier: adding channels to a least-squares fit is a block elimination, whose pivots are what
+the next channel would add to it (forward selection by a pivoted block Cholesky factorisation).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from privynet_opt.attacks import linear_classifier
+from privynet_opt.attacks.linear_classifier import LinearClassifier
+from privynet_opt.attacks.ridge import CELLS, CONSTANT_PENALTY, RIDGE, RidgeAttacker
+
+FLOOR_SHARE = 0.5
+"""Keeps channels that say nothing and leak nothing from being first. At conv6 of VGG16 0.1 to 1 are
+alike; 10 and more choose for accuracy alone, and lose 1 to 3 points at equal privacy."""
+
+
+class ForwardSelection:
+    """A ridge regression that channels are added to.
+
+    Args:
+        gram: Mean outer product of the regressors, ``(C b, C b)``, ``b`` for each channel.
+        cross: Mean product of regressors and targets, ``(C b, t)``.
+        block: Regressors of a channel.
+        penalty: Ridge penalty.
+    """
+
+    def __init__(self, gram: Tensor, cross: Tensor, block: int, penalty: float) -> None:
+        self.gram = gram.clone()
+        self.gram.diagonal().add_(penalty)
+        self.cross = cross.clone()
+        self.block = block
+
+    def gains(self) -> Tensor:
+        """Return what each channel would add to the explained power of the targets, ``(C,)``."""
+        b, n = self.block, len(self.gram) // self.block
+        pivots = self.gram.view(n, b, n, b).diagonal(dim1=0, dim2=2).permute(2, 0, 1)
+        cross = self.cross.view(n, b, -1)
+        solved = torch.linalg.solve(pivots, cross @ cross.mT)
+        gains: Tensor = solved.diagonal(dim1=1, dim2=2).sum(1).clamp_min(0)
+        return gains
+
+    def add(self, channel: int) -> None:
+        """Take a channel into the fit: what is left of all others is what it does not explain.
+
+        Args:
+            channel: Its index.
+        """
+        rows = slice(channel * self.block, (channel + 1) * self.block)
+        column = self.gram[:, rows].clone()
+        share = torch.linalg.solve(self.gram[rows, rows].clone(), column.mT)
+        self.cross -= share.mT @ self.cross[rows].clone()
+        self.gram.addmm_(column, share, alpha=-1)
+        # Nothing is left of the channel itself; an empty unit block keeps its pivot regular.
+        self.cross[rows] = 0
+        self.gram[rows] = 0
+        self.gram[:, rows] = 0
+        self.gram[rows, rows] = torch.eye(self.block).to(self.gram)
+
+
+def greedy_order(ridge: RidgeAttacker, classifier: LinearClassifier) -> NDArray[np.int64]:
+    """Order a cut's channels by the label they say per dB they leak.
+
+    Args:
+        ridge: The cut's closed-form attacker.
+        classifier: The cut's closed-form cloud network.
+
+    Returns:
+        Channel indices, shape ``(C,)``; the first ``k`` are the greedy choice of ``k`` channels.
+        Each step takes the channel of largest ``gain / (leak + floor)``: its gain in the explained
+        variance of the label, over what it leaks in dB, the attacker's mean square error before
+        over after. The floor is `FLOOR_SHARE` of what a channel of the whole cut leaks on average.
+    """
+    images = _without_constant(ridge)
+    labels = ForwardSelection(
+        classifier.gram, classifier.cross, classifier.mean.shape[1], linear_classifier.RIDGE
+    )
+    n = len(classifier.mean)
+    before = float(ridge.pixel_power.sum())
+    after = before - float((ridge.solve(range(n), ridge.cross) * ridge.cross).sum())
+    floor = FLOOR_SHARE * 10 * math.log10(before / after) / n
+    is_open = torch.ones(n, dtype=torch.bool, device=ridge.gram.device)
+    order: list[int] = []
+    while len(order) < n:
+        recovered = images.gains()
+        leak = 10 * torch.log10(before / (before - recovered))
+        worth = labels.gains() / (leak + floor)
+        best = int(worth.masked_fill(~is_open, -1).argmax())
+        order.append(best)
+        is_open[best] = False
+        before -= float(recovered[best])
+        images.add(best)
+        labels.add(best)
+    return np.array(order, dtype=np.int64)
+
+
+def _without_constant(ridge: RidgeAttacker) -> ForwardSelection:
+    """Return the attacker's regression with the constant in it and no channel yet."""
+    constant = ridge.gram[-1, -1] + CONSTANT_PENALTY
+    share = ridge.gram[-1:, :-1] / constant
+    gram = ridge.gram[:-1, :-1] - ridge.gram[:-1, -1:] @ share
+    cross = ridge.cross[:-1] - share.mT @ ridge.cross[-1:]
+    return ForwardSelection(gram, cross, CELLS, RIDGE)
