@@ -3,17 +3,19 @@
 Run ``python benchmarks/amortised_rate.py --data FOLDER --weights FILE --cut conv6``.
 Prints how many topologies an hour are scored, by the cut's amortised networks and by a decoder
 and a cloud network of their own, on all of the study's scored images. The networks are trained
-for one epoch only: the time of a score does not depend on the values of their weights.
+for one epoch only: the time of a score does not depend on the values of their weights. Each core
+measures with one thread in a process of its own, as `privynet-opt characterize --workers` does.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import multiprocessing
 import os
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,8 +36,10 @@ from privynet_opt.characterization.recipes import AMORTISED
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import choose_cuts, find_cuts
 from privynet_opt.study_spec import load_study
+from privynet_opt.topology import LocalTopology
 
 T = TypeVar("T")
+Measure = Callable[[LocalTopology], object]
 
 BAR_PER_HOUR = 1500
 
@@ -48,8 +52,9 @@ def main() -> None:
     parser.add_argument("--cut", default="conv6")
     parser.add_argument("--scored", type=int, default=30, help="topologies scored amortised")
     parser.add_argument("--trained", type=int, default=2, help="topologies trained")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(1)  # more would not survive the fork below
 
     spec = load_study(asked.study)
     backbone = load_backbone(spec.network.name, asked.weights or spec.network.weights)
@@ -77,12 +82,14 @@ def main() -> None:
         ),
     )
     step = max(1, len(topologies) // asked.scored)
-    scored = [measure_amortised(bank, networks, t)["seconds"] for t in topologies[::step]]
     some = topologies[:: max(1, len(topologies) // asked.trained)][: asked.trained]
-    trained = [measure_trained(bank, t, "standard", 1)["seconds"] for t in some]
+    measure = {
+        "amortised": lambda topology: measure_amortised(bank, networks, topology),
+        "standard": lambda topology: measure_trained(bank, topology, "standard", 1),
+    }
     rates = {
-        "amortised": 3600 * len(scored) / sum(scored),
-        "standard": 3600 * len(trained) / sum(trained),
+        "amortised": hourly(measure["amortised"], topologies[::step], asked.processes),
+        "standard": hourly(measure["standard"], some, asked.processes),
     }
     for name, rate in rates.items():
         print(f"{name:10} {rate:7.0f} topologies an hour")
@@ -91,6 +98,25 @@ def main() -> None:
     print(f"bar of {BAR_PER_HOUR} an hour: {held}")
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"peak memory {peak_gb:.1f} GB")
+
+
+def hourly(measure: Measure, topologies: Sequence[LocalTopology], processes: int) -> float:
+    """Return how many topologies an hour so many processes measure, each one at a time."""
+    context = multiprocessing.get_context("fork")
+    shares = [topologies[start::processes] for start in range(processes)]
+    workers = [context.Process(target=all_of, args=(measure, share)) for share in shares]
+    started = time.perf_counter()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+    return 3600 * len(topologies) / (time.perf_counter() - started)
+
+
+def all_of(measure: Measure, topologies: Sequence[LocalTopology]) -> None:
+    for topology in topologies:
+        measure(topology)
 
 
 def timed(name: str, work: Callable[[], T]) -> T:
