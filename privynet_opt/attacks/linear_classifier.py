@@ -19,6 +19,9 @@ REGIONS = 2
 RIDGE = 1e-2
 """Penalty on standardised pooled features, relative to the number of images."""
 
+SMALLEST_STD = 1e-6
+"""A summary that hardly varies is divided by at least this."""
+
 
 def pool_features(features: Tensor) -> Tensor:
     """Summarise each channel.
@@ -67,23 +70,27 @@ class LinearClassifier:
         outer = cross = total = members = torch.zeros((), dtype=torch.float64)
         shape, n = torch.Size(), 0
         for pooled, labels in batches:
-            flat = pooled.flatten(1)
-            targets = functional.one_hot(labels, n_classes).to(flat)
-            outer = outer + (flat.T @ flat).double()
-            cross = cross + (flat.T @ targets).double()
-            total = total + flat.double().sum(0)
+            if n == 0:
+                # Near its mean and in its own unit no summary loses digits to another.
+                shape, shift = pooled.shape[1:], pooled.flatten(1).mean(0)
+                unit = (pooled.flatten(1) - shift).square().mean(0).sqrt().clamp_min(SMALLEST_STD)
+            seen = (pooled.flatten(1) - shift) / unit
+            targets = functional.one_hot(labels, n_classes).to(seen)
+            outer = outer + (seen.T @ seen).double()
+            cross = cross + (seen.T @ targets).double()
+            total = total + seen.double().sum(0)
             members = members + targets.double().sum(0)
-            shape, n = pooled.shape[1:], n + len(labels)
+            n += len(labels)
         mean, rate = total / n, members / n
         covariance = outer / n - torch.outer(mean, mean)
-        variance = covariance.diagonal() * n / max(1, n - 1)
-        std = variance.clamp_min(0).sqrt().clamp_min(1e-6)
+        variance = (covariance.diagonal() * n / max(1, n - 1)).clamp_min(0)
+        std = variance.sqrt().maximum(SMALLEST_STD / unit.double())
         return cls(
             gram=(covariance / torch.outer(std, std)).float(),
             cross=((cross / n - torch.outer(mean, rate)) / std[:, None]).float(),
             class_rate=rate.float(),
-            mean=mean.view(shape).float(),
-            std=std.view(shape).float(),
+            mean=(shift + unit * mean).float().view(shape),
+            std=(unit * std).float().view(shape),
         )
 
     def scores(self, pooled: Tensor, kept: Sequence[int]) -> Tensor:

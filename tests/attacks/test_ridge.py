@@ -118,3 +118,17 @@ def test_linear_classifier_equals_an_explicit_ridge_fit():
     torch.testing.assert_close(
         classifier.scores(pooled, kept).double(), expected, atol=1e-4, rtol=1e-4
     )
+
+
+def test_summaries_that_hardly_vary_around_a_large_mean_keep_their_digits():
+    generator = torch.Generator().manual_seed(2)
+    scale = torch.tensor([1.0, 1e-2, 1e-3, 0.0]).view(1, 4, 1)
+    pooled = 25 + scale * torch.randn(400, 4, 8, generator=generator)
+    labels = torch.arange(400) % 3
+    batches = list(zip(pooled.split(64), labels.split(64), strict=True))
+    classifier = LinearClassifier.fit(batches, 3)
+    flat = pooled[:, :3].double().flatten(1)
+    standard = (flat - flat.mean(0)) / flat.std(0)
+    expected = standard.T @ standard / 400
+    torch.testing.assert_close(classifier.gram[:24, :24].double(), expected, atol=1e-3, rtol=0)
+    assert torch.linalg.eigvalsh(classifier.gram.double()).min() > -1e-4
