@@ -129,8 +129,7 @@ def asked_study(
     Raises:
         PrivyNetOptError: If study, limits or settings are not usable, or nothing was measured yet.
     """
-    spec = study if isinstance(study, StudySpec) else load_study(study)
-    spec = replace(spec, search=_settings(spec.search, {**settings, "constraints": constraints}))
+    spec = with_settings(constraints, study, **settings)
     if not spec.table_path.exists():
         raise TableError(
             f"`study` must be characterized before it is searched, but {spec.table_path} does "
@@ -138,6 +137,23 @@ def asked_study(
             f"`privynet-opt characterize --study {spec.argument} --data DIR`."
         )
     return spec
+
+
+def with_settings(
+    constraints: ConstraintsLike | None, study: str | Path | StudySpec, **settings: Any
+) -> StudySpec:
+    """Return a study, measured or not, with a caller's settings in place of its own.
+
+    Args:
+        constraints: As in `optimize`.
+        study: As in `optimize`.
+        **settings: As in `asked_study`.
+
+    Raises:
+        PrivyNetOptError: If study, limits or settings are not usable.
+    """
+    spec = study if isinstance(study, StudySpec) else load_study(study)
+    return replace(spec, search=_settings(spec.search, {**settings, "constraints": constraints}))
 
 
 def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> OptimizationResult:

@@ -6,7 +6,7 @@ space, so that the search afterwards only looks rows up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ import pandas as pd
 
 from privynet_opt.characterization.schema import FIDELITIES
 from privynet_opt.constraints import Constraint
-from privynet_opt.cost import COST_NAMES, cut_costs
+from privynet_opt.cost import COST_NAMES, CutProfile, cut_costs
 from privynet_opt.metrics import METRICS, PREDICTED, checked_column, to_losses
 from privynet_opt.pareto import non_dominated
 from privynet_opt.search_space import TOPOLOGY_COLUMNS
@@ -40,7 +40,7 @@ def build_candidates(
         ``measured_fidelity`` where the topology itself was trained (NaN and ``""`` elsewhere).
     """
     predictions = proxies.predict(topologies).set_axis(topologies.index)
-    costs = _costs(topologies, table)
+    costs = exact_costs(topologies, table.cuts)
     measured = _measured(topologies, table.trained)
     return pd.concat([topologies, predictions, costs, measured], axis=1)
 
@@ -100,11 +100,20 @@ def best_of(candidates: pd.DataFrame) -> pd.Series | None:
     return best
 
 
-def _costs(topologies: pd.DataFrame, table: CharacterizationTable) -> pd.DataFrame:
+def exact_costs(topologies: pd.DataFrame, cuts: Mapping[str, CutProfile]) -> pd.DataFrame:
+    """Return what topologies cost, counted.
+
+    Args:
+        topologies: Columns `TOPOLOGY_COLUMNS`.
+        cuts: Profiles by name of the cut layer.
+
+    Returns:
+        Columns `COST_NAMES`, the same index.
+    """
     costs = pd.DataFrame(0, index=topologies.index, columns=list(COST_NAMES), dtype=np.int64)
     for cut, rows in topologies.groupby("cut_layer", sort=False).groups.items():
         kept = topologies.loc[rows, "kept_filters"].to_numpy()
-        for name, values in cut_costs(table.cuts[str(cut)], kept).items():
+        for name, values in cut_costs(cuts[str(cut)], kept).items():
             costs.loc[rows, name] = values
     return costs
 
