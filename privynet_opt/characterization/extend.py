@@ -17,7 +17,8 @@ from privynet_opt.characterization.table import load_table
 if TYPE_CHECKING:
     from privynet_opt.study_spec import StudySpec
 
-_WRITTEN_ANEW = ("schema_version", "table_sha256", "columns")
+WRITTEN_ANEW = ("schema_version", "table_sha256", "columns")
+"""Entries of a sidecar that `write_table` adds."""
 
 
 def extend_table(
@@ -38,12 +39,12 @@ def extend_table(
     """
     table = load_table(table_path)
     everything: list[dict[Any, Any]] = [*table.rows.to_dict("records"), *rows]
-    merged = {tuple(row[name] for name in KEY): _without_nan(row) for row in everything}
+    merged = {tuple(row[name] for name in KEY): without_nan(row) for row in everything}
     folder = MeasurementFolder(table_path.parent)
     if folder.folder.is_dir():
         for row in rows:
             folder.add(row)
-    sidecar = {key: value for key, value in table.sidecar.items() if key not in _WRITTEN_ANEW}
+    sidecar = {key: value for key, value in table.sidecar.items() if key not in WRITTEN_ANEW}
     sidecar["extensions"] = [*sidecar.get("extensions", []), *extensions]
     write_table(table_path, merged.values(), list(table.cuts), sidecar)
 
@@ -72,7 +73,12 @@ def copy_study(spec: StudySpec, target: Path) -> Path:
     return path
 
 
-def _without_nan(row: dict[Any, Any]) -> dict[str, Any]:
+def without_nan(row: dict[Any, Any]) -> dict[str, Any]:
+    """Return a table's row as a measurement is stored: nothing where it has NaN.
+
+    Args:
+        row: Of the table.
+    """
     return {
         str(name): None if isinstance(value, float) and math.isnan(value) else value
         for name, value in row.items()

@@ -1,0 +1,196 @@
+"""Measure chosen topologies of a study, a few at a time, into a study folder of their own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from privynet_opt.characterization.bank import FeatureSource, build_bank
+from privynet_opt.characterization.characterize import load_splits
+from privynet_opt.characterization.extend import WRITTEN_ANEW, without_nan
+from privynet_opt.characterization.job import TRAINING_SEED, measurement_key
+from privynet_opt.characterization.measure import measure_screen, measure_trained
+from privynet_opt.characterization.parallel import threads_per_worker
+from privynet_opt.characterization.provenance import circumstances, identity, sidecar
+from privynet_opt.characterization.results import MeasurementFolder, copy_study_file, write_table
+from privynet_opt.characterization.table import CharacterizationTable, load_table
+from privynet_opt.errors import TableError
+from privynet_opt.networks.backbone import load_backbone
+from privynet_opt.networks.cuts import choose_cuts, find_cuts
+from privynet_opt.networks.profile import profile_cut
+from privynet_opt.topology import LocalTopology
+
+if TYPE_CHECKING:
+    from privynet_opt.study_spec import StudySpec
+
+Row = dict[str, Any]
+Pair = tuple[LocalTopology, str]
+"""A topology and the fidelity it is measured at."""
+
+
+class Laboratory:
+    """A study's network and images, and the folder that its measurements go to.
+
+    Args:
+        spec: The study.
+        output: The folder: measurements, table, sidecar and study file, as `characterize` leaves
+            them. What is measured there already is kept, if it is of the same weights, images and
+            recipes.
+        data: Where the images are; None only for data the package can make itself.
+        weights: Weights file or name; None takes the study's.
+        device: ``"cpu"`` or ``"cuda"``.
+        skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
+
+    Attributes:
+        cuts: Cost profiles by name of the cut layer, in the order of the network.
+        taken_over: Rows of the study's own table that are of the same weights, images and recipe,
+            by fidelity.
+
+    Raises:
+        PrivyNetOptError: If network, weights, images or folder are not usable.
+    """
+
+    def __init__(
+        self,
+        spec: StudySpec,
+        output: Path,
+        data: Path | None = None,
+        weights: str | None = None,
+        device: str = "cpu",
+        skip_bad: bool = False,
+    ) -> None:
+        self.spec = spec
+        self.output = output.resolve()
+        self.device = torch.device(device)
+        self._weights = Path(weights or spec.network.weights)
+        self.backbone = load_backbone(spec.network.name, weights or spec.network.weights)
+        size = spec.data.image_size
+        cuts = choose_cuts(find_cuts(self.backbone.graph, size), spec.search_space.cut_layers)
+        self._cuts = {cut.name: cut for cut in cuts}
+        self.cuts = {cut.name: profile_cut(self.backbone, cut, size) for cut in cuts}
+        self.splits = load_splits(spec, data, skip_bad)
+        self.folder = MeasurementFolder(self.output)
+        self._identity = identity(self.backbone, self.splits, size)
+        self.folder.claim(self._identity)
+        self._known_sidecar: dict[str, Any] = {}
+        self.taken_over = self._take_over()
+        self._check_that_nothing_is_lost()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is measured yet."""
+        return not self.folder.count()
+
+    @property
+    def searched(self) -> dict[tuple[str, int], tuple[int, ...]]:
+        """Channels that searching found before, by cut layer and count of kept filters."""
+        found = self.folder.searched()
+        return {(e["cut_layer"], e["kept_filters"]): tuple(e["channels"]) for e in found}
+
+    def measure(
+        self,
+        pairs: Sequence[Pair],
+        may_begin: Callable[[str], bool],
+        finished: Callable[[Row], None],
+    ) -> bool:
+        """Measure what is missing, cut by cut; the features of a cut are computed once.
+
+        Args:
+            pairs: What is wanted, ``screen`` or a trained fidelity.
+            may_begin: Asked before each measurement, and before a cut's features, for its fidelity.
+            finished: Told each row once it is stored.
+
+        Returns:
+            Whether everything wanted is measured now.
+        """
+        torch.set_num_threads(threads_per_worker(1, None))
+        missing = [pair for pair in pairs if not self.folder.has(measurement_key(*pair))]
+        for name in dict.fromkeys(topology.cut_layer for topology, _ in missing):
+            here = [pair for pair in missing if pair[0].cut_layer == name]
+            if not may_begin(here[0][1]):
+                return False
+            trains = any(fidelity != "screen" for _, fidelity in here)
+            source = FeatureSource(
+                self.backbone, self._cuts[name], self.splits, self.device, keep=trains
+            )
+            bank = build_bank(source)
+            found = {count: kept for (cut, count), kept in self.searched.items() if cut == name}
+            bank = replace(bank, statistics=replace(bank.statistics, searched=found))
+            for topology, fidelity in here:
+                if not may_begin(fidelity):
+                    return False
+                if fidelity == "screen":
+                    row = measure_screen(bank, topology)
+                else:
+                    row = measure_trained(bank, topology, fidelity, TRAINING_SEED)
+                self.folder.add(row)
+                finished(row)
+        return True
+
+    def table(self) -> CharacterizationTable:
+        """Write the table of everything measured so far and return it, read back and checked.
+
+        Raises:
+            TableError: If nothing is measured yet.
+            OutputError: If it cannot be written.
+        """
+        path = self.output / self.spec.table_path.name
+        rows = self.folder.rows()
+        write_table(path, rows, list(self.cuts), self._described(len(rows)))
+        copy_study_file(self.spec.directory, self.spec.network.weights, self.output)
+        return load_table(path)
+
+    def _take_over(self) -> dict[str, int]:
+        """Take over what the study's own table holds of the same weights, images and recipes."""
+        path = self.spec.table_path
+        if not path.exists():
+            return {}
+        known, own = load_table(path), json.loads(json.dumps(self._identity))
+        theirs = known.sidecar["network"].get("weights_sha256"), known.sidecar["data"].get("sha256")
+        if theirs != (own["weights"], own["images"]):
+            return {}
+        recipes = known.sidecar["fidelities"]
+        alike = [name for name, recipe in own["recipes"].items() if recipes.get(name) == recipe]
+        rows = known.rows[known.rows["fidelity"].isin(alike)]
+        rows = rows[rows["cut_layer"].isin(list(self.cuts))]
+        for row in map(without_nan, rows.to_dict("records")):
+            if not self.folder.has(row):
+                self.folder.add(row)
+        for entry in known.sidecar.get("searched", []):
+            self.folder.add_searched(entry)
+        self._known_sidecar = known.sidecar
+        return {str(name): int(n) for name, n in rows["fidelity"].value_counts().items()}
+
+    def _check_that_nothing_is_lost(self) -> None:
+        path = self.output / self.spec.table_path.name
+        if path.exists():
+            rows = load_table(path).rows.to_dict("records")
+            if not all(self.folder.has(without_nan(row)) for row in rows):
+                raise TableError(
+                    f"`output` must hold a table that was measured there, with the same weights, "
+                    f"images and recipes, but {path} has rows of another origin, which would be "
+                    "lost. Choose another --output folder."
+                )
+
+    def _described(self, n_rows: int) -> dict[str, Any]:
+        """Return the sidecar: of the table that rows were taken over from, if any were."""
+        own = sidecar(
+            self.backbone,
+            self._weights if self._weights.is_file() else None,
+            self.splits,
+            list(self.cuts.values()),
+            {"name": self.spec.data.name, "image_size": self.spec.data.image_size},
+            {},
+            self.device,
+        )
+        if not self._known_sidecar:
+            return own
+        theirs = {k: v for k, v in self._known_sidecar.items() if k not in WRITTEN_ANEW}
+        added = {"rows": n_rows - sum(self.taken_over.values()), **circumstances(self.device)}
+        own = {name: own[name] for name in ("fidelities", "cuts")}
+        return {**theirs, **own, "extensions": [*theirs.get("extensions", []), added]}
