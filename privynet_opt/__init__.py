@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from privynet_opt.constraints import Constraint
     from privynet_opt.study_spec import StudySpec, list_studies, load_study
     from privynet_opt.topology import LocalTopology
+    from privynet_opt.tuning import Tuned, tune
 
 __version__ = "0.1.0"
 
@@ -25,9 +26,11 @@ __all__ = [
     "OptimizationResult",
     "PrivyNetOptError",
     "StudySpec",
+    "Tuned",
     "list_studies",
     "load_study",
     "optimize",
+    "tune",
 ]
 
 _HOMES = {
@@ -35,9 +38,11 @@ _HOMES = {
     "LocalTopology": "topology",
     "OptimizationResult": "api",
     "StudySpec": "study_spec",
+    "Tuned": "tuning",
     "list_studies": "study_spec",
     "load_study": "study_spec",
     "optimize": "api",
+    "tune": "tuning",
 }
 
 

@@ -107,17 +107,30 @@ def toy_rows(noise: float = 0.0) -> list[dict[str, Any]]:
         noise: Largest deviation of a trained measurement from the truth, in standard units
             (0.01 of accuracy, 0.1 dB); drawn by a fixed hash of the topology.
     """
-    cuts = {cut.name: cut for cut in toy_cuts()}
+    channels = {cut.name: cut.channels for cut in toy_cuts()}
     topologies = toy_topologies() + [(*t[:3], seed) for t in _drawn() for seed in (1, 2)]
     rows = []
     for name, kept, strategy, seed in topologies:
-        truth = toy_truth(cuts[name], kept, strategy)
-        key = f"{name}-{kept}-{strategy}-{seed}"
-        shift = noise * _unit(key)
-        rows.append(_row((name, kept, strategy, seed), "screen", truth, 0.0))
-        if seed or _unit(key + "trained") > 0 or kept in (1, cuts[name].channels):
-            rows.append(_row((name, kept, strategy, seed), "standard", truth, shift))
+        topology = (name, kept, strategy, seed)
+        rows.append(toy_row(topology, "screen", noise))
+        is_drawn = _unit(f"{name}-{kept}-{strategy}-{seed}trained") > 0
+        if seed or is_drawn or kept in (1, channels[name]):
+            rows.append(toy_row(topology, "standard", noise))
     return rows
+
+
+def toy_row(topology: tuple[str, int, str, int], fidelity: str, noise: float) -> dict[str, Any]:
+    """Return what measuring a topology gives; the same as in `toy_rows` where that has it.
+
+    Args:
+        topology: As `toy_topologies` lists them.
+        fidelity: ``"screen"`` or a trained one.
+        noise: As in `toy_rows`.
+    """
+    name, kept, strategy, seed = topology
+    truth = toy_truth({cut.name: cut for cut in toy_cuts()}[name], kept, strategy)
+    shift = noise * _unit(f"{name}-{kept}-{strategy}-{seed}")
+    return _row(topology, fidelity, truth, 0.0 if fidelity == "screen" else shift)
 
 
 def write_toy_study(

@@ -1,0 +1,113 @@
+"""What a tuning has spent and concluded, in one file, so that a killed one goes on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from privynet_opt.characterization.results import write_atomically
+from privynet_opt.errors import OutputError
+
+if TYPE_CHECKING:
+    from privynet_opt.study_sections import SearchSpec
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a round of tuning concluded.
+
+    Attributes:
+        n_trained: Measurements with networks of their own that it rests on.
+        recommended: The topology in words; None where nothing is feasible.
+        accuracy: Predicted.
+        psnr_db: Predicted.
+        psnr_db_upper: Upper end of its interval, which the limit is checked on.
+        measured: Fidelity the topology was measured at; empty where it was not.
+        broken: Limits that this measurement breaks.
+        confirmed: Whether it was measured at the fidelity that is predicted and broke no limit.
+    """
+
+    n_trained: int
+    recommended: str | None = None
+    accuracy: float | None = None
+    psnr_db: float | None = None
+    psnr_db_upper: float | None = None
+    measured: str = ""
+    broken: tuple[str, ...] = ()
+    confirmed: bool = False
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> Verdict:
+        """Return a verdict as JSON holds it.
+
+        Args:
+            fields: Its attributes.
+        """
+        return cls(**{**fields, "broken": tuple(fields["broken"])})
+
+
+@dataclass
+class Diary:
+    """A question, what answering it has taken so far, and the verdict of every round.
+
+    Attributes:
+        path: The file.
+        asked: The question, plain data.
+        spent_seconds: Over all runs.
+        durations: Seconds of each training measurement, by fidelity.
+        verdicts: One per round.
+    """
+
+    path: Path
+    asked: dict[str, Any]
+    spent_seconds: float = 0.0
+    durations: dict[str, list[float]] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, path: Path, search: SearchSpec) -> Diary:
+        """Return the diary of a question: as it was left, or empty.
+
+        Args:
+            path: The file; of another question, only the durations are taken over.
+            search: The question: its limits and their level.
+
+        Raises:
+            OutputError: If the file is none of a diary.
+        """
+        asked = {"constraints": list(map(str, search.constraints)), "confidence": search.confidence}
+        diary = cls(path, asked)
+        if path.exists():
+            try:
+                left = json.loads(path.read_text(encoding="utf-8"))
+                diary.durations = left["durations"]
+                if left["asked"] == asked:
+                    diary.spent_seconds = left["spent_seconds"]
+                    diary.verdicts = [Verdict.of(fields) for fields in left["verdicts"]]
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise OutputError(
+                    f"`output` must hold the diary of a tuning, but {path} cannot be used "
+                    f"({type(error).__name__}). Delete it: what is measured is kept, the time "
+                    "spent counts anew."
+                ) from error
+        return diary
+
+    def save(self) -> None:
+        """Write the file.
+
+        Raises:
+            OutputError: If it cannot be written.
+        """
+        content = {name: value for name, value in asdict(self).items() if name != "path"}
+        write_atomically(self.path, json.dumps(content, indent=1) + "\n")
+
+    def expected_seconds(self, fidelity: str) -> float:
+        """Return what a measurement takes by those made so far; 0 where there are none.
+
+        Args:
+            fidelity: Of the measurement.
+        """
+        return median(self.durations.get(fidelity) or [0.0])

@@ -1,0 +1,145 @@
+"""The loop on a toy whose every measurement is known, under a clock that is set."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from problems import STRATEGIES, toy_row, toy_topologies
+from toy_laboratory import LIMITS, NOISE, ask
+
+from privynet_opt.cost import cut_costs
+from privynet_opt.tuning import rounds
+from privynet_opt.tuning.rounds import N_INITIAL, STABLE_ROUNDS
+
+
+def flops_of(laboratory, topology):
+    return cut_costs(laboratory.cuts[topology.cut_layer], topology.kept_filters)["local_flops"]
+
+
+def recommended(tuning, laboratory):
+    words = tuning.diary.verdicts[-1].recommended
+    (topology,) = {t for t, _ in laboratory.trained if str(t) == words}
+    return topology
+
+
+def best_accuracy(laboratory):
+    """Return the largest accuracy of all topologies that keep `LIMITS` as measured."""
+    found = []
+    for topology in toy_topologies():
+        row = toy_row(topology, "standard", NOISE)
+        flops = cut_costs(laboratory.cuts[topology[0]], topology[1])["local_flops"]
+        if row["psnr_db"] <= 17.5 and flops <= 1e6:
+            found.append(row["accuracy"])
+    return max(found)
+
+
+def test_it_ends_on_a_measured_feasible_topology_that_hardly_any_other_beats(ended):
+    tuning, laboratory, ending = ended
+    assert ending in ("stable", "settled")
+    verdict = tuning.diary.verdicts[-1]
+    assert verdict.confirmed and verdict.measured == "standard" and not verdict.broken
+    row = laboratory.rows[recommended(tuning, laboratory), "standard"]
+    assert row["psnr_db"] <= 17.5
+    assert row["accuracy"] >= best_accuracy(laboratory) - 0.02
+    assert len(laboratory.trained) < len(toy_topologies()) / 2
+
+
+def test_every_round_and_every_trained_measurement_is_told_in_a_line(ended):
+    tuning, laboratory, _ = ended
+    told = [line for line in tuning.said if line.startswith("round")]
+    assert len(told) == len(tuning.diary.verdicts) > 1
+    assert f", {N_INITIAL} trained, " in told[0]
+    assert f", {len(laboratory.trained)} trained, " in told[-1]
+    assert str(recommended(tuning, laboratory)) in told[-1]
+    assert "measured at standard, keeps every limit" in told[-1]
+    assert sum(line.startswith("  standard: ") for line in tuning.said) == len(laboratory.trained)
+
+
+def test_nothing_that_exact_numbers_rule_out_is_measured(ended):
+    _, laboratory, _ = ended
+    assert all(flops_of(laboratory, topology) <= 1e6 for topology, _ in laboratory.order)
+    for topology, _ in laboratory.trained:
+        assert laboratory.rows[topology, "screen"]["psnr_db"] <= 17.5
+    out = [t for t, f in laboratory.order if laboratory.rows[t, "screen"]["psnr_db"] > 17.5]
+    assert out  # there were some
+
+
+def test_a_verdict_is_stable_when_three_rounds_gave_it(laboratory, monkeypatch):
+    monkeypatch.setattr(rounds, "SMALLEST_GAIN", 0.0)
+    monkeypatch.setattr(rounds, "BATCH", 1)
+    tuning = ask(laboratory, *LIMITS)
+    assert tuning.run() == "stable"
+    verdicts = tuning.diary.verdicts
+    assert len({v.recommended for v in verdicts[-STABLE_ROUNDS:]}) == 1
+    assert verdicts[-1].confirmed
+    before = verdicts[-STABLE_ROUNDS - 1 : -1]
+    assert len({v.recommended for v in before}) > 1 or len(verdicts) == STABLE_ROUNDS
+
+
+def test_no_measurement_begins_that_the_budget_has_no_time_for(laboratory):
+    tuning = ask(laboratory, *LIMITS, seconds=200.0)
+    assert tuning.run() == "budget"
+    assert len(laboratory.trained) == N_INITIAL and laboratory.now <= 200
+    assert len(tuning.diary.verdicts) == 1
+    order = list(laboratory.order)
+    again = ask(laboratory, *LIMITS, seconds=200.0)  # the same again measures nothing
+    assert again.run() == "budget"
+    assert laboratory.order == order and len(again.diary.verdicts) == 1
+
+
+def test_a_measurement_that_has_begun_is_finished(laboratory):
+    assert ask(laboratory, seconds=20.0).run() == "budget"
+    assert len(laboratory.trained) == 1 and laboratory.now > 20
+
+
+def test_an_interrupted_tuning_goes_on_where_it_was(ended, laboratory):
+    laboratory.stop_after = 4
+    tuning = ask(laboratory, *LIMITS)
+    with pytest.raises(KeyboardInterrupt):
+        tuning.run()
+    before, spent = list(laboratory.order), laboratory.now
+    kept = json.loads((laboratory.folder / "tuning.json").read_text())
+    assert kept["spent_seconds"] == pytest.approx(spent)
+    laboratory.stop_after = None
+    again = ask(laboratory, *LIMITS)
+    assert again.budget.spent == pytest.approx(spent)
+    assert again.run() == ended[2]
+    assert laboratory.order == ended[1].order  # nothing twice, nothing else
+    assert laboratory.order[: len(before)] == before
+    assert again.diary.verdicts == ended[0].diary.verdicts
+
+
+def test_another_question_in_the_same_folder_begins_its_own_time(laboratory):
+    ask(laboratory, *LIMITS, seconds=100.0).run()
+    other = ask(laboratory, "psnr_db <= 16")
+    assert other.budget.spent == 0 and not other.diary.verdicts
+    assert other.diary.expected_seconds("standard") == pytest.approx(30)
+
+
+def test_costs_that_rule_everything_out_are_found_without_measuring(laboratory):
+    assert ask(laboratory, "local_flops <= 10").run() == "impossible"
+    assert not laboratory.order
+
+
+def test_a_leak_that_the_closed_form_shows_is_found_without_training(laboratory):
+    assert ask(laboratory, "psnr_db <= 9").run() == "impossible"
+    assert laboratory.order and not laboratory.trained
+
+
+def test_limits_that_training_shows_out_of_reach_end_without_a_recommendation(laboratory):
+    tuning = ask(laboratory, "psnr_db <= 14.5", "accuracy >= 0.9")
+    assert tuning.run() == "settled"
+    assert tuning.diary.verdicts[-1].recommended is None
+    assert "no topology keeps every limit" in tuning.said[-1]
+    assert len(laboratory.trained) < 12
+
+
+def test_limits_that_leave_too_few_for_a_fit_are_answered_with_help_from_beyond(laboratory):
+    tuning = ask(laboratory, "local_macs <= 10000")
+    assert tuning.run() in ("stable", "settled")
+    assert tuning.diary.verdicts[-1].recommended == "conv1, 1 filter by lda"
+    left = [t for t, _ in laboratory.trained if flops_of(laboratory, t) <= 20000]
+    assert {str(t) for t in left} <= {f"conv1, 1 filter by {s}" for s in STRATEGIES}
+    assert len({(t.cut_layer, t.kept_filters) for t, _ in laboratory.trained}) >= 3
+    assert len(laboratory.trained) <= N_INITIAL + 3
