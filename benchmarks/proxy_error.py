@@ -3,7 +3,10 @@
 Run ``python benchmarks/proxy_error.py cifar10`` (a shipped study or a study's directory). Every
 error is cross-validated on trained rows, whole (cut layer, kept filters) groups held out; the
 baselines use the same folds, and the Gaussian process over a linear trend. ``value as it is``
-fits nothing; ``(amortised)`` takes the estimates from the amortised rows.
+fits nothing; ``(amortised)`` takes the estimates from the amortised rows. A second table compares
+the proxies, which learn from every fidelity together, with one fidelity alone, on the held-out rows
+of each trained fidelity: closed-form and amortised values as they are, and the proxy's own model
+fitted to topology and trained rows of one fidelity. Last, errors and coverage by part of the table.
 """
 
 from __future__ import annotations
@@ -16,16 +19,19 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from privynet_opt.characterization.envelope import with_envelope
 from privynet_opt.characterization.table import CharacterizationTable, load_table
 from privynet_opt.proxies import fit_proxies
 from privynet_opt.proxies.estimates import TARGETS, Estimates
 from privynet_opt.proxies.fit import trained_rows
 from privynet_opt.proxies.gaussian_process import GaussianProcess
 from privynet_opt.proxies.inputs import INPUT_NAMES, ProxyInputs
+from privynet_opt.proxies.models import MODELS
 from privynet_opt.proxies.validation import (
     ProxyValidation,
     group_folds,
     held_out,
+    interval_groups,
     rank_correlation,
 )
 from privynet_opt.study_spec import load_study
@@ -66,24 +72,71 @@ def baseline_errors(table: CharacterizationTable) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def fidelity_errors(
+    table: CharacterizationTable, validations: dict[str, ProxyValidation]
+) -> pd.DataFrame:
+    """Return errors of all fidelities in one model and of each alone, by fidelity of the row."""
+    table = with_envelope(table)
+    rows = trained_rows(table)
+    matrix = ProxyInputs(table).matrix(rows, rows["fidelity"])
+    topology = [INPUT_NAMES.index(name) for name in BASELINES["topology only"]]
+    folds = group_folds(list(zip(rows["cut_layer"], rows["kept_filters"], strict=True)))
+    lines = []
+    for target, validation in validations.items():
+        predicted = {"all fidelities (the proxy)": validation.predictions["predicted"].to_numpy()}
+        for name, part in (("screen", table.screen), ("amortised", table.amortised)):
+            values = np.full(len(rows), np.nan)
+            known = rows["cut_layer"].isin(part["cut_layer"]).to_numpy()
+            if known.any():
+                estimates = Estimates(part, table.cuts).values(rows[known])
+                values[known] = estimates[:, TARGETS.index(target)]
+            predicted[f"{name} alone"] = values
+        for name in dict.fromkeys(rows["fidelity"]):
+            alone = rows["fidelity"].to_numpy() == name
+            values = np.full(len(rows), np.nan)
+            for fold in folds:
+                train = np.setdiff1d(np.flatnonzero(alone), fold)
+                model = MODELS[validation.model]().fit(
+                    matrix[np.ix_(train, topology)], rows[target].to_numpy()[train]
+                )
+                values[fold], _ = model.predict(matrix[np.ix_(fold, topology)])
+            predicted[f"{name} alone"] = values
+        for fidelity, part in rows.reset_index(drop=True).groupby("fidelity"):
+            for name, values in predicted.items():
+                held = part.index[~np.isnan(values[part.index])]
+                if len(held):
+                    found = line(target, name, part[target][held].to_numpy(), values[held])
+                    lines.append({"held out": fidelity, "rows": len(held), **found})
+    return pd.DataFrame(lines)
+
+
 def parts(table: CharacterizationTable, validation: ProxyValidation) -> pd.DataFrame:
     """Return a proxy's held-out error by fidelity, by cut, and where cuts have amortised rows."""
     rows = validation.predictions
     error = (rows["predicted"] - rows["measured"]).abs()
+    inside = rows["measured"].between(rows["lower"], rows["upper"])
     amortised = rows["cut_layer"].isin(set(table.amortised["cut_layer"]))
+    groups = pd.Series(interval_groups(rows["cut_layer"].tolist()), index=rows.index)
     kinds = {
+        "own interval": groups,
         "fidelity": rows["fidelity"],
         "cut_layer": rows["cut_layer"],
         "amortised rows": amortised.map({True: "with", False: "without"}),
     }
     found = pd.concat(
         [
-            error.groupby(key.rename(None), sort=False).agg(["size", "mean"])
+            pd.concat(
+                [
+                    error.groupby(key.rename(None), sort=False).agg(["size", "mean"]),
+                    inside.groupby(key.rename(None), sort=False).mean(),
+                ],
+                axis=1,
+            )
             for key in kinds.values()
         ],
         keys=kinds,
     )
-    return found.set_axis(["rows", "mean_absolute_error"], axis=1)
+    return found.set_axis(["rows", "mean_absolute_error", "coverage"], axis=1)
 
 
 def line(target: str, name: str, measured: np.ndarray, predicted: np.ndarray) -> dict[str, object]:
@@ -100,8 +153,9 @@ def main() -> None:
     parser.add_argument("study", nargs="?", default="cifar10", help="name or directory")
     table = load_table(load_study(parser.parse_args().study).table_path)
     started = time.perf_counter()
-    validations = fit_proxies(table).validations.values()
+    fitted = fit_proxies(table).validations
     seconds = time.perf_counter() - started
+    validations = fitted.values()
     chosen = pd.DataFrame(
         {
             "target": v.target,
@@ -127,6 +181,9 @@ def main() -> None:
     everything = pd.concat([chosen, baseline_errors(table)]).sort_values("target", kind="stable")
     print(everything.to_string(index=False, float_format="%.4f", na_rep=""), "\n")
     print(models.to_string(index=False, float_format="%.4f"))
+    print("\nall fidelities together against each alone, on held-out rows of each fidelity")
+    alone = fidelity_errors(table, fitted)
+    print(alone.to_string(index=False, float_format="%.4f"))
     for validation in validations:
         print(f"\n{validation.target}, held out, by part of the table")
         print(parts(table, validation).to_string(float_format="%.4f"))

@@ -36,6 +36,7 @@ def optimize(
     seed: int | None = None,
     sampler: str | None = None,
     confidence: float | None = None,
+    extrapolate: bool | None = None,
     storage: str | BaseStorage | None = None,
     progress: bool = False,
 ) -> OptimizationResult:
@@ -52,6 +53,8 @@ def optimize(
         sampler: One of ``nsga2``, ``nsga3``, ``tpe``, ``random``, ``qmc``, ``gp``; None takes the
             study's.
         confidence: Level of the intervals, between 0 and 1; None takes the study's.
+        extrapolate: Whether topologies outside the range of the trained measurements may be
+            recommended, where intervals promise nothing; None takes the study's, usually not.
         storage: Where the Optuna study is kept: None for memory, a database URL, a ``.journal``
             file, or an Optuna storage. The same question on the same storage is one study, which
             every run adds trials to.
@@ -76,6 +79,7 @@ def optimize(
         seed=seed,
         sampler=sampler,
         confidence=confidence,
+        extrapolate=extrapolate,
     )
     return _run(spec, storage, progress)
 
@@ -102,6 +106,7 @@ def reopen(directory: str | Path, study: str | Path | None = None) -> Optimizati
         settings = {
             "objectives": saved["objectives"],
             "confidence": saved["confidence"],
+            "extrapolate": saved["extrapolate"],
             **{name: saved["search"][name] for name in ("n_trials", "seed", "sampler")},
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -120,8 +125,8 @@ def asked_study(
     Args:
         constraints: As in `optimize`.
         study: As in `optimize`.
-        **settings: ``objectives``, ``n_trials``, ``seed``, ``sampler``, ``confidence``; None where
-            the study's own stands.
+        **settings: ``objectives``, ``n_trials``, ``seed``, ``sampler``, ``confidence``,
+            ``extrapolate``; None where the study's own stands.
 
     Returns:
         A study that has been measured and that can be searched as it is.
@@ -157,7 +162,13 @@ def with_settings(
 
 
 def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> OptimizationResult:
-    from privynet_opt.candidates import best_of, build_candidates, front_of, judge
+    from privynet_opt.candidates import (
+        best_of,
+        build_candidates,
+        front_of,
+        judge,
+        recommendable,
+    )
     from privynet_opt.characterization.table import load_table
     from privynet_opt.infeasibility import explain_infeasibility
     from privynet_opt.optimizer import search
@@ -174,6 +185,7 @@ def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> 
     proxies = fit_proxies(table, asked.confidence, cache=proxy_cache(table.path))
     known = build_candidates(space.enumerate(), table, proxies)
     candidates = judge(known, asked.objectives, asked.constraints)
+    eligible = recommendable(candidates, asked.extrapolate)
     problem = Problem.of(space, candidates, asked.objectives, asked.constraints)
     identity = study_identity(spec, table)
     study = open_study(kept, study_name(spec.name, identity), problem.directions)
@@ -186,10 +198,10 @@ def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> 
         proxies=proxies,
         candidates=candidates,
         front=front_of(candidates),
-        best=best_of(candidates),
+        best=best_of(eligible),
         study=study,
         search=outcome,
-        infeasibility=explain_infeasibility(candidates, asked.constraints),
+        infeasibility=explain_infeasibility(eligible, asked.constraints),
     )
 
 

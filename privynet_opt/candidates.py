@@ -83,11 +83,36 @@ def front_of(candidates: pd.DataFrame) -> pd.DataFrame:
     return order.reset_index(drop=True)
 
 
+def recommendable(candidates: pd.DataFrame, extrapolate: bool) -> pd.DataFrame:
+    """Return the candidates that may be recommended where they are feasible.
+
+    Args:
+        candidates: With the column ``extrapolation``.
+        extrapolate: Whether those outside the range of the trained measurements may be, where the
+            intervals promise nothing.
+    """
+    return candidates if extrapolate else candidates[~candidates["extrapolation"].astype(bool)]
+
+
+def passed_over(candidates: pd.DataFrame, best: pd.Series | None) -> pd.Series | None:
+    """Return the candidate that would be recommended if extrapolated ones could be, or None.
+
+    Args:
+        candidates: From `judge`.
+        best: What is recommended.
+
+    Returns:
+        A feasible candidate outside the trained range that is more accurate than `best`.
+    """
+    top = best_of(candidates)
+    return None if top is None or (best is not None and top.name == best.name) else top
+
+
 def best_of(candidates: pd.DataFrame) -> pd.Series | None:
     """Return the feasible candidate of the highest predicted accuracy, or None.
 
     Args:
-        candidates: From `judge`.
+        candidates: From `judge` or `recommendable`.
 
     Returns:
         The row; of equally accurate ones that with the fewest local FLOPs.

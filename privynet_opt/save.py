@@ -122,6 +122,7 @@ def front_content(result: OptimizationResult) -> dict[str, Any]:
         "objectives": list(result.objectives),
         "constraints": [str(constraint) for constraint in result.constraints],
         "confidence": result.spec.search.confidence,
+        "extrapolate": result.spec.search.extrapolate,
         "recommended": None if best is None else _plain(best.to_dict()),
         "front": [_plain(row) for row in result.front.to_dict("records")],
         "infeasibility": result.infeasibility.lines() if result.infeasibility else None,

@@ -75,6 +75,8 @@ class SearchSpec:
         seed: Seed of the sampler.
         sampler: One of `SAMPLERS`.
         confidence: Level of the proxies' intervals, between 0 and 1.
+        extrapolate: Whether topologies outside the range of the trained measurements may be
+            recommended.
     """
 
     objectives: tuple[str, ...]
@@ -83,6 +85,7 @@ class SearchSpec:
     seed: int
     sampler: str
     confidence: float
+    extrapolate: bool = False
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,7 @@ def read_search(section: Section) -> SearchSpec:
         confidence=section.take(
             "confidence", float, 0.9, "lie between 0 and 1", lambda level: 0 < level < 1
         ),
+        extrapolate=section.take("extrapolate", bool, False),
     )
     section.check_no_others()
     return search

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from privynet_opt.metrics import METRICS, PREDICTED
 from privynet_opt.plain_text import aligned, likeness, wrapped
-from privynet_opt.report.health import health_checks
+from privynet_opt.report.health import extrapolation_checks, health_checks
 from privynet_opt.report.verdict import verdict
 from privynet_opt.report.words import (
     format_difference,
@@ -70,9 +70,9 @@ def verdict_lines(result: OptimizationResult) -> list[str]:
     best = result.best
     if best is None:
         facts = result.infeasibility.lines() if result.infeasibility else []
-        n_all = len(result.candidates)
-        title = f"Recommended: nothing; none of {n_all:,} topologies meets every limit"
-        return [title, *(line for fact in facts for line in wrapped(fact, "  - ", "    "))]
+        facts += [check.title for check in extrapolation_checks(result)]
+        why = [line for fact in facts for line in wrapped(fact, "  - ", "    ")]
+        return ["Recommended: nothing", *wrapped(verdict(result).sentence), *why]
     told = verdict(result)
     lines = [f"Recommended: {told.topology}", *wrapped(told.sentence), ""]
     level = f"{result.spec.search.confidence:.0%} interval"

@@ -9,7 +9,14 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
-from problems import OBJECTIVES, front_by_pairs, toy_table_of_truth, write_toy_study
+from problems import (
+    OBJECTIVES,
+    front_by_pairs,
+    toy_rows,
+    toy_table_of_truth,
+    write_toy_study,
+    write_toy_table,
+)
 
 import privynet_opt
 from privynet_opt import api, constraints, study_spec
@@ -251,3 +258,33 @@ def test_the_version_is_that_of_the_distribution() -> None:
 @pytest.mark.parametrize("module", [api, constraints, study_spec])
 def test_examples_in_docstrings_run(module: object) -> None:
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
+
+
+def test_topologies_beyond_the_trained_range_are_recommended_only_when_asked(
+    tmp_path: Path,
+) -> None:
+    study = write_toy_study(tmp_path / "narrow")
+    rows = [
+        row
+        for row in toy_rows(0.5)
+        if row["fidelity"] == "screen" or (row["cut_layer"] != "conv3" and row["kept_filters"] < 12)
+    ]
+    write_toy_table(study / "characterization.csv", rows)
+    trusted = optimize([], study=study, n_trials=5)
+    assert trusted.best is not None
+    assert trusted.best["cut_layer"] != "conv3"
+    assert trusted.best["kept_filters"] < 12
+    allowed = optimize([], study=study, n_trials=5, extrapolate=True)
+    assert allowed.best is not None
+    assert allowed.best["extrapolation"]
+    assert allowed.best["accuracy"] > trusted.best["accuracy"]
+    allowed.save(tmp_path / "answer")
+    again = api.reopen(tmp_path / "answer").best
+    assert again is not None
+    assert again.name == allowed.best.name
+    few = optimize([f"accuracy >= {trusted.best['accuracy'] + 0.01}"], study=study, n_trials=5)
+    assert few.best is None
+    assert few.infeasibility is not None
+    text = " ".join(str(few).split())
+    assert "Recommended: nothing" in text
+    assert "Outside it" in text

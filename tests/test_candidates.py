@@ -8,7 +8,14 @@ import pandas as pd
 import pytest
 from problems import front_by_pairs, toy_cuts, toy_rows, toy_table_of_truth
 
-from privynet_opt.candidates import best_of, build_candidates, front_of, judge
+from privynet_opt.candidates import (
+    best_of,
+    build_candidates,
+    front_of,
+    judge,
+    passed_over,
+    recommendable,
+)
 from privynet_opt.constraints import parse_constraints
 from privynet_opt.cost import COST_NAMES
 from privynet_opt.search_space import TOPOLOGY_COLUMNS
@@ -151,3 +158,21 @@ def test_best_is_the_most_accurate_feasible_and_of_equals_the_cheapest() -> None
     assert best is not None
     assert best["local_flops"] == level.loc[level["feasible"], "local_flops"].min()
     assert best_of(judge(judged, ("psnr_db",), parse_constraints(["psnr_db <= 5"]))) is None
+
+
+def test_extrapolated_topologies_are_recommended_only_where_that_is_allowed() -> None:
+    judged = judge(candidates(), ("accuracy",), parse_constraints(["psnr_db <= 17.5"]))
+    top = best_of(judged)
+    assert top is not None
+    judged.loc[top.name, "extrapolation"] = True
+    best = best_of(recommendable(judged, extrapolate=False))
+    assert best is not None
+    feasible = judged[judged["feasible"]].drop(index=top.name)
+    assert best["accuracy"] == feasible["accuracy"].max()
+    over = passed_over(judged, best)
+    assert over is not None
+    assert over.name == top.name
+    allowed = best_of(recommendable(judged, extrapolate=True))
+    assert allowed is not None
+    assert allowed.name == top.name
+    assert passed_over(judged, allowed) is None

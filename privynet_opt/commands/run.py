@@ -64,6 +64,13 @@ def add_to(commands: Commands) -> None:
         help="share of cases a privacy limit must hold in, such as 0.9",
     )
     add(
+        "--extrapolate",
+        action="store_true",
+        default=None,
+        help="allow to recommend topologies outside the range of the trained measurements, where "
+        "intervals promise nothing",
+    )
+    add(
         "--storage",
         metavar="URL",
         help="keep the Optuna study in a database (sqlite:///study.db) or journal (study.journal) "
@@ -92,6 +99,7 @@ def run(asked: argparse.Namespace) -> int:
         seed=asked.seed,
         sampler=asked.sampler,
         confidence=asked.confidence,
+        extrapolate=asked.extrapolate,
     )
     _warn_of_slow_sampler(spec.search)
 

@@ -28,7 +28,9 @@ from privynet_opt.proxies.validation import (
     cross_conformal_scales,
     explained_variance,
     group_folds,
+    group_scale,
     held_out,
+    interval_groups,
     rank_correlation,
 )
 
@@ -71,8 +73,7 @@ class Proxies:
             target: _validate(target, entry, rows, confidence) for target, entry in record.items()
         }
         self._scales = {
-            target: _scales(entry, rows[target].to_numpy(), confidence)
-            for target, entry in record.items()
+            target: _scales(entry, rows, target, confidence) for target, entry in record.items()
         }
         self._models = {
             target: MODELS[entry.model](hyperparameters=entry.hyperparameters).fit(
@@ -104,8 +105,8 @@ class Proxies:
         columns: dict[str, Floats] = {}
         for target, model in self._models.items():
             means, spreads = model.predict(matrix) if len(matrix) else (np.empty(0), np.empty(0))
-            scale, new_cut_scale = self._scales[target]
-            reach = spreads * np.where(is_new_cut, new_cut_scale, scale)
+            scales, new_cut_scale = self._scales[target]
+            reach = spreads * topologies["cut_layer"].map(scales).fillna(new_cut_scale).to_numpy()
             columns |= _interval(target, means, reach)
         outside = (kept < ranges["min"].to_numpy()) | (kept > ranges["max"].to_numpy())
         return pd.DataFrame(columns, index=topologies.index).assign(
@@ -196,13 +197,22 @@ def _fit_target(matrix: Floats, rows: pd.DataFrame, target: str) -> TargetRecord
     return TargetRecord(best, starts[best], errors, *map(list, (*tried[best], *loco)))
 
 
-def _scales(entry: TargetRecord, measured: Floats, confidence: float) -> tuple[float, float]:
-    """Return the scale of intervals within the trained cuts, and at a cut never trained."""
-    scale = conformal_scale(_scores(measured, entry.means, entry.spreads), confidence)
-    if not entry.loco_means:
-        return scale, scale
-    loco = conformal_scale(_scores(measured, entry.loco_means, entry.loco_spreads), confidence)
-    return scale, max(scale, loco)
+def _scales(
+    entry: TargetRecord, rows: pd.DataFrame, target: str, confidence: float
+) -> tuple[dict[str, float], float]:
+    """Return the scale of intervals by trained cut, and at a cut never trained."""
+    cuts, measured = rows["cut_layer"].tolist(), rows[target].to_numpy()
+    groups = interval_groups(cuts)
+    scores = _scores(measured, entry.means, entry.spreads)
+    scales = {
+        cut: group_scale(scores, groups, str(group), confidence)
+        for cut, group in dict(zip(cuts, groups, strict=True)).items()
+    }
+    new_cut = conformal_scale(scores, confidence)
+    if entry.loco_means:
+        loco = _scores(measured, entry.loco_means, entry.loco_spreads)
+        new_cut = max(new_cut, conformal_scale(loco, confidence))
+    return scales, new_cut
 
 
 def _scores(measured: Floats, means: list[float], spreads: list[float]) -> Floats:
@@ -225,7 +235,8 @@ def _validate(
     measured, groups = rows[target].to_numpy(), _groups(rows)
     means = np.array(entry.means)
     scores = _scores(measured, entry.means, entry.spreads)
-    scales = cross_conformal_scales(scores, group_folds(groups), confidence)
+    shared = interval_groups(rows["cut_layer"].tolist())
+    scales = cross_conformal_scales(scores, shared, group_folds(groups), confidence)
     interval = _interval(target, means, scales * np.array(entry.spreads))
     predicted, lower, upper = interval.values()
     loco = np.array(entry.loco_means or [np.nan])

@@ -31,6 +31,7 @@ from privynet_opt.report.words import axis_title, format_correlation, format_dif
 
 if TYPE_CHECKING:
     from privynet_opt.api import OptimizationResult
+    from privynet_opt.proxies import ProxyValidation
 
 
 class Slot(NamedTuple):
@@ -203,7 +204,7 @@ def _proxies(result: OptimizationResult) -> Card:
     )
 
 
-def _proxy_slot(target: str, held_out: Any) -> Slot:
+def _proxy_slot(target: str, held_out: ProxyValidation) -> Slot:
     facts = (
         ("mean absolute error", format_difference(target, held_out.mean_absolute_error)),
         (
@@ -212,11 +213,17 @@ def _proxy_slot(target: str, held_out: Any) -> Slot:
         ),
         ("Spearman correlation", format_correlation(held_out.spearman)),
         ("intervals that hold", f"{held_out.coverage:.0%}"),
+        ("by cut", _by_cut(held_out)),
         ("measurements", f"{held_out.n_rows:,}"),
         ("model", held_out.model),
     )
     name = label(target)
     return Slot(f"proxy-{target}", name, f"{name}, predicted against measured.", facts)
+
+
+def _by_cut(held_out: ProxyValidation) -> str:
+    parts = held_out.coverage_by_cut().itertuples(name=None)
+    return ", ".join(f"{cut} {coverage:.0%} of {n}" for cut, n, coverage in parts)
 
 
 def _search(result: OptimizationResult) -> Card:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from privynet_opt.candidates import passed_over
 from privynet_opt.metrics import METRICS, PREDICTED
 from privynet_opt.report.check import Check
 from privynet_opt.report.trust_checks import trust_checks
 from privynet_opt.report.validation_check import validation_check
 from privynet_opt.report.verdict import margin
-from privynet_opt.report.words import format_difference, format_value, label
+from privynet_opt.report.words import (
+    format_difference,
+    format_value,
+    label,
+    topologies_in_words,
+)
 
 if TYPE_CHECKING:
     from privynet_opt.api import OptimizationResult
@@ -27,7 +33,8 @@ def health_checks(result: OptimizationResult) -> tuple[Check, ...]:
     """
     checks: list[Check | None] = [_feasible_share(result)]
     if result.best is not None:
-        checks += [*_limits(result), _measured(result), _extrapolation(result.best), _edge(result)]
+        checks += [*_limits(result), _measured(result), _edge(result)]
+    checks += extrapolation_checks(result)
     if result.validation is not None:
         checks.append(validation_check(result.validation, result.best))
     checks += trust_checks(result)
@@ -108,19 +115,42 @@ def _breaks(best: Any, constraint: Constraint) -> bool:
     return (-room if constraint.operator.startswith(">") else room) < 0
 
 
-def _extrapolation(best: Any) -> Check:
-    if best["extrapolation"]:
-        return Check(
-            "watch",
-            "The prediction reaches beyond what was measured",
-            "The recommended topology lies outside the trained measurements, where the interval "
-            "promises nothing. Measure it, or topologies around it.",
-        )
-    return Check(
-        "good",
-        "The prediction stays within what was measured",
-        "The recommended topology lies within the range of the trained measurements.",
+def extrapolation_checks(result: OptimizationResult) -> list[Check]:
+    """Return whether the choice, or a better one passed over, lies beyond what was measured.
+
+    Args:
+        result: What `optimize` returned.
+    """
+    best, better = result.best, passed_over(result.candidates, result.best)
+    why = (
+        "Its cut has no trained measurement, or none of so few or so many kept filters: the "
+        "interval promises nothing there."
     )
+    if better is not None:
+        (words,) = topologies_in_words(better.to_frame().T)
+        said = format_value("accuracy", float(better["accuracy"]))
+        return [
+            Check(
+                "watch",
+                f"Not recommended though predicted within every limit: {words} ({said}), beyond "
+                "what was measured",
+                f"{why} Measure it or topologies around it, or allow such choices with "
+                "--extrapolate.",
+            )
+        ]
+    if best is None:
+        return []
+    if best["extrapolation"]:
+        title = "The recommended topology lies beyond what was measured"
+        return [Check("watch", title, f"{why} Measure it, or topologies around it.")]
+    return [
+        Check(
+            "good",
+            "The prediction stays within what was measured",
+            "The recommended topology lies within the range of the trained measurements, and no "
+            "more accurate one outside it meets every limit.",
+        )
+    ]
 
 
 def _edge(result: OptimizationResult) -> Check | None:

@@ -59,12 +59,16 @@ def _proxy(result: OptimizationResult, target: str) -> list[Check]:
             Check("good" if good else "watch", f"{name} {title}", f"{found} {where} ({asked}).")
         )
     promised = float(result.spec.search.confidence)
-    if held_out.coverage < promised - COVERAGE_SLACK:
+    parts = held_out.coverage_by_cut().itertuples(name=None)
+    kept = [("", held_out.n_rows, held_out.coverage), *((f" at {at}", n, c) for at, n, c in parts)]
+    narrow = [part for part in kept if part[2] < promised - COVERAGE_SLACK]
+    if narrow:
+        where, n, coverage = narrow[0]
         checks.append(
             Check(
                 "watch",
-                f"{name}: intervals are too narrow",
-                f"They hold {held_out.coverage:.0%} of the held-out measurements, not the promised "
+                f"{name}: intervals are too narrow{where}",
+                f"They hold {coverage:.0%} of {n} held-out measurements, not the promised "
                 f"{promised:.0%}. Leave more room to the limit, or measure more topologies.",
             )
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from privynet_opt.candidates import recommendable
 from privynet_opt.metrics import METRICS, PREDICTED, checked_column
 from privynet_opt.report.ruler import Ruler, ruler
 from privynet_opt.report.words import (
@@ -112,8 +113,8 @@ def verdict(result: OptimizationResult) -> Verdict:
     best = result.best
     if best is None:
         sentence = (
-            f"None of the {len(result.candidates):,} topologies in the search space meets every "
-            "limit. What stands in the way:"
+            f"None of the {_eligible(result)} meets every limit.{_outside(result)} What stands in "
+            "the way:"
         )
         return Verdict("", sentence, "", (), (), None, *_infeasibility(result.infeasibility))
     return Verdict(
@@ -164,9 +165,22 @@ def _sentence(result: OptimizationResult) -> str:
     )
     return (
         f"Cut {result.spec.network.name} after {cut} and keep {filters}. "
-        f"Of the {len(result.candidates):,} topologies in the search space, no other{within} is "
-        "predicted to be more accurate."
+        f"Of the {_eligible(result)}, no other{within} is predicted to be more accurate."
     )
+
+
+def _eligible(result: OptimizationResult) -> str:
+    if result.spec.search.extrapolate:
+        return f"{len(result.candidates):,} topologies in the search space"
+    n = len(recommendable(result.candidates, False))
+    return f"{n:,} topologies within the range of the trained measurements"
+
+
+def _outside(result: OptimizationResult) -> str:
+    n = int(result.candidates["feasible"].sum())
+    if not n:
+        return ""
+    return f" Outside it {n:,} are predicted to, where intervals promise nothing."
 
 
 def _infeasibility(

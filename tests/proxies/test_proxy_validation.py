@@ -8,11 +8,15 @@ from scipy import stats
 from sklearn.metrics import r2_score
 
 from privynet_opt.proxies.validation import (
+    MIN_OWN_ROWS,
+    SHARED,
     conformal_scale,
     cross_conformal_scales,
     explained_variance,
     group_folds,
+    group_scale,
     held_out,
+    interval_groups,
     rank_correlation,
 )
 
@@ -89,13 +93,38 @@ def test_too_few_scores_give_students_interval() -> None:
 
 def test_own_error_does_not_widen_the_own_interval() -> None:
     folds = group_folds(range(30), n_folds=10)
-    scores = np.linspace(0.5, 1.0, 30)
-    before = cross_conformal_scales(scores, folds, 0.9)
+    scores, groups = np.linspace(0.5, 1.0, 30), np.array(["conv1"] * 30)
+    before = cross_conformal_scales(scores, groups, folds, 0.9)
     scores[7] = 100.0
-    after = cross_conformal_scales(scores, folds, 0.9)
+    after = cross_conformal_scales(scores, groups, folds, 0.9)
     fold = next(fold for fold in folds if 7 in fold)
     assert (after[fold] == before[fold]).all()
     assert (np.delete(after, fold) >= np.delete(before, fold)).all()
+
+
+def test_a_cut_of_rows_enough_sets_its_own_intervals_the_others_share_theirs() -> None:
+    cuts = ["conv1"] * MIN_OWN_ROWS + ["conv2"] * (MIN_OWN_ROWS - 1) + ["conv3"]
+    assert interval_groups(cuts).tolist() == ["conv1"] * MIN_OWN_ROWS + [SHARED] * MIN_OWN_ROWS
+
+
+def test_cuts_of_unlike_errors_are_each_covered_as_promised() -> None:
+    generator = np.random.default_rng(2)
+    groups = np.repeat(["conv1", "conv2"], 60)
+    scores = generator.exponential(size=120) * np.where(groups == "conv1", 1.0, 8.0)
+    folds = group_folds(range(120), n_folds=10)
+    inside = scores <= cross_conformal_scales(scores, groups, folds, 0.9)
+    pooled = scores <= cross_conformal_scales(scores, np.repeat([SHARED], 120), folds, 0.9)
+    for cut in ("conv1", "conv2"):
+        assert 0.85 <= inside[groups == cut].mean() <= 0.97
+    assert pooled[groups == "conv1"].mean() == 1
+    assert pooled[groups == "conv2"].mean() < 0.85
+
+
+def test_a_group_too_small_for_the_level_takes_the_scale_of_all_rows() -> None:
+    scores, groups = np.arange(1.0, 41.0), np.repeat(["conv1", SHARED], 20)
+    assert group_scale(scores, groups, "conv1", 0.9) == 19
+    assert group_scale(scores, groups, "conv1", 0.97) == conformal_scale(scores, 0.97)
+    assert group_scale(scores, groups, "nowhere", 0.9) == conformal_scale(scores, 0.9)
 
 
 def test_rank_correlation_and_r2_agree_with_scipy_and_scikit_learn() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from privynet_opt.candidates import best_of, front_of, judge
+from privynet_opt.candidates import best_of, front_of, judge, recommendable
 from privynet_opt.constraints import parse_constraints
 from privynet_opt.cost import COST_NAMES, CutProfile, cut_costs
 from privynet_opt.infeasibility import explain_infeasibility
@@ -67,7 +67,8 @@ def fake_result(constraints: tuple[str, ...] = LIMITS, title: str | None = None)
     table = fake_table(cuts)
     limits = parse_constraints(constraints)
     candidates = judge(fake_candidates(cuts, table.trained), OBJECTIVES, limits)
-    best = best_of(candidates)
+    eligible = recommendable(candidates, extrapolate=False)
+    best = best_of(eligible)
     return SimpleNamespace(
         spec=fake_spec(title),
         objectives=OBJECTIVES,
@@ -78,7 +79,7 @@ def fake_result(constraints: tuple[str, ...] = LIMITS, title: str | None = None)
         front=front_of(candidates),
         best=best,
         search=fake_search(feasible=best is not None),
-        infeasibility=explain_infeasibility(candidates, limits),
+        infeasibility=explain_infeasibility(eligible, limits),
         validation=None,
     )
 
@@ -95,7 +96,7 @@ def fake_spec(title: str | None) -> Any:
             kept_filters=GRID,
             selection_strategies=STRATEGIES,
         ),
-        search=SimpleNamespace(confidence=0.9),
+        search=SimpleNamespace(confidence=0.9, extrapolate=False),
     )
 
 

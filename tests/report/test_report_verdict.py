@@ -6,9 +6,11 @@ import pandas as pd
 import pytest
 from fake_result import fake_result
 
+from privynet_opt.candidates import best_of, recommendable
 from privynet_opt.characterization.fresh import FreshMeasurements
 from privynet_opt.characterization.schema import KEY
 from privynet_opt.constraints import Constraint
+from privynet_opt.infeasibility import explain_infeasibility
 from privynet_opt.report.health import health_checks
 from privynet_opt.report.verdict import margin, verdict
 from privynet_opt.validation import Validation, compare, neighbourhood
@@ -85,7 +87,7 @@ def test_there_is_no_ruler_without_a_measured_scale():
 def test_nothing_feasible_says_why():
     found = verdict(fake_result(constraints=("psnr_db <= 13.5", "accuracy >= 0.6")))
     assert (found.topology, found.topology_json, found.tiles) == ("", "", ())
-    assert found.infeasibility[0].startswith("psnr_db <= 13.5 excludes 1,0")
+    assert found.infeasibility[0].startswith("psnr_db <= 13.5 excludes 988 of 990")
     assert found.infeasibility[-1].startswith("nearest: ")
     assert [row.constraint for row in found.relaxations] == ["psnr_db <= 13.5", "accuracy >= 0.6"]
     assert all(row.topology for row in found.relaxations)
@@ -114,10 +116,51 @@ def test_a_measurement_that_breaks_a_limit_is_the_first_check(result):
 
 
 def test_extrapolation_is_worth_a_warning(result):
-    assert "The prediction reaches beyond what was measured" not in titles(result)
-    assert "The prediction reaches beyond what was measured" in titles(
-        edited(result, extrapolation=True), "watch"
-    )
+    title = "The recommended topology lies beyond what was measured"
+    assert title not in titles(result)
+    assert title in titles(edited(result, extrapolation=True), "watch")
+
+
+def beyond(result, rows):
+    """The same question with some candidates outside the range of the trained measurements."""
+    candidates = result.candidates.assign(extrapolation=rows)
+    eligible = recommendable(candidates, extrapolate=False)
+    why = explain_infeasibility(eligible, result.constraints)
+    changed = {"candidates": candidates, "best": best_of(eligible), "infeasibility": why}
+    return SimpleNamespace(**{**vars(result), **changed})
+
+
+def test_a_better_topology_beyond_what_was_measured_is_named_and_not_recommended(result):
+    found = beyond(result, result.candidates.index == result.best.name)
+    assert found.best["accuracy"] < result.best["accuracy"]
+    (title,) = [t for t in titles(found, "watch") if "Not recommended" in t]
+    assert verdict(result).topology in title
+    n = len(result.candidates) - 1
+    sentence = verdict(found).sentence
+    assert f"Of the {n:,} topologies within the range of the trained measurements" in sentence
+
+
+def test_where_only_extrapolation_meets_the_limits_nothing_is_recommended(result):
+    feasible = result.candidates["feasible"]
+    found = beyond(result, feasible)
+    assert found.best is None
+    assert f"Outside it {feasible.sum()} are predicted to" in verdict(found).sentence
+    assert any("--extrapolate" in check.text for check in health_checks(found))
+    assert not any("Nothing is feasible" in title for title in titles(found, "act"))
+
+
+def test_intervals_too_narrow_at_one_cut_are_named(result):
+    held_out = result.proxies.validations["psnr_db"]
+    rows = held_out.predictions.copy().iloc[:60]
+    rows["cut_layer"] = ["conv1"] * 20 + ["conv2"] * 40
+    rows["measured"] = (rows["lower"] + rows["upper"]) / 2
+    rows.iloc[:4, rows.columns.get_loc("measured")] = 99.0
+    changed = replace(held_out, predictions=rows, coverage=56 / 60)
+    proxies = SimpleNamespace(validations={"psnr_db": changed}, fidelity="full")
+    found = SimpleNamespace(**{**vars(result), "proxies": proxies})
+    (check,) = [c for c in health_checks(found) if "too narrow" in c.title]
+    assert check.title == "Privacy loss (PSNR): intervals are too narrow at conv1"
+    assert "80% of 20 held-out" in check.text
 
 
 @pytest.mark.parametrize("best", [{"cut_layer": "conv10p"}, {"kept_filters": 128}])
