@@ -175,6 +175,7 @@ def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> 
     from privynet_opt.problem import Problem
     from privynet_opt.proxies import fit_proxies
     from privynet_opt.search_space import SearchSpace
+    from privynet_opt.shadow_prices import shadow_prices
     from privynet_opt.study_storage import open_storage, open_study
 
     asked = spec.search
@@ -186,6 +187,7 @@ def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> 
     known = build_candidates(space.enumerate(), table, proxies)
     candidates = judge(known, asked.objectives, asked.constraints)
     eligible = recommendable(candidates, asked.extrapolate)
+    best = best_of(eligible)
     problem = Problem.of(space, candidates, asked.objectives, asked.constraints)
     identity = study_identity(spec, table)
     study = open_study(kept, study_name(spec.name, identity), problem.directions)
@@ -198,10 +200,11 @@ def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> 
         proxies=proxies,
         candidates=candidates,
         front=front_of(candidates),
-        best=best_of(eligible),
+        best=best,
         study=study,
         search=outcome,
         infeasibility=explain_infeasibility(eligible, asked.constraints),
+        shadow_prices=shadow_prices(eligible, best, asked.constraints),
     )
 
 

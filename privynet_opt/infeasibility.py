@@ -149,6 +149,22 @@ def topology_of(row: pd.Series) -> LocalTopology:
     return LocalTopology(str(cut), int(kept), str(strategy), int(seed))
 
 
+def limit_at(constraint: Constraint, value: float) -> Constraint | None:
+    """Return the tightest limit of `SHOWN_DIGITS` digits that admits a value.
+
+    Args:
+        constraint: The limit to move.
+        value: What it is to admit.
+
+    Returns:
+        The moved limit; None where it would lie beyond the metric's range, as ssim <= 1.02.
+    """
+    try:
+        return constraint.with_limit(_round_outward(value, up=constraint.operator == "<="))
+    except ConstraintError:
+        return None
+
+
 def _is_upper(constraint: Constraint) -> bool:
     return METRICS[constraint.metric].is_privacy_loss
 
@@ -171,10 +187,8 @@ def _relax(
         return Relaxation(constraint, None, None)
     violation = np.where(meets_others, constraint.violation(values), np.inf)
     row = int(violation.argmin())
-    limit = _round_outward(float(values[row]), up=constraint.operator == "<=")
-    try:
-        relaxed = constraint.with_limit(limit)
-    except ConstraintError:  # beyond the metric's range, as ssim <= 1.02
+    relaxed = limit_at(constraint, float(values[row]))
+    if relaxed is None:
         return Relaxation(constraint, None, None)
     return Relaxation(constraint, relaxed, topology_of(candidates.iloc[row]))
 

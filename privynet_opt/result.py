@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from privynet_opt.infeasibility import Infeasibility
     from privynet_opt.optimizer import SearchOutcome
     from privynet_opt.proxies import Proxies
+    from privynet_opt.shadow_prices import ShadowPrice
     from privynet_opt.study_spec import StudySpec
     from privynet_opt.validation import Validation
 
@@ -38,6 +39,7 @@ class OptimizationResult:
         search: What the bare search found, against enumeration.
         infeasibility: Why nothing is feasible; None where something is.
         validation: What a fresh attack found, if there was one.
+        shadow_prices: What moving one limit would do to the accuracy of what is recommended.
     """
 
     spec: StudySpec
@@ -52,6 +54,7 @@ class OptimizationResult:
     search: SearchOutcome
     infeasibility: Infeasibility | None
     validation: Validation | None = None
+    shadow_prices: tuple[ShadowPrice, ...] = ()
 
     def validate(
         self,

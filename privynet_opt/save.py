@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from privynet_opt.api import OptimizationResult
+    from privynet_opt.shadow_prices import ShadowPrice
     from privynet_opt.validation import Validation
 
 DIGITS = 6
@@ -112,7 +114,8 @@ def front_content(result: OptimizationResult) -> dict[str, Any]:
         result: What `optimize` returned.
 
     Returns:
-        Study, question, recommendation, front, search and proxies' errors; NaN as null.
+        Study, question, recommendation, shadow prices, front, search and proxies' errors; NaN
+        as null.
     """
     search, best = result.search, result.best
     return {
@@ -125,6 +128,7 @@ def front_content(result: OptimizationResult) -> dict[str, Any]:
         "extrapolate": result.spec.search.extrapolate,
         "recommended": None if best is None else _plain(best.to_dict()),
         "front": [_plain(row) for row in result.front.to_dict("records")],
+        "shadow_prices": [_price(price) for price in result.shadow_prices],
         "infeasibility": result.infeasibility.lines() if result.infeasibility else None,
         "search": _plain(
             {
@@ -143,6 +147,17 @@ def front_content(result: OptimizationResult) -> dict[str, Any]:
         },
         "table_sha256": result.table.sidecar["table_sha256"],
         "privynet_opt": __version__,
+    }
+
+
+def _price(price: ShadowPrice) -> dict[str, Any]:
+    topology = None if price.topology is None else asdict(price.topology)
+    limits = {name: getattr(price, name) for name in ("constraint", "moved", "needed")}
+    return {
+        "metric": price.metric,
+        **{name: None if limit is None else str(limit) for name, limit in limits.items()},
+        "accuracy_change": _plain(price.change),
+        "topology": topology,
     }
 
 

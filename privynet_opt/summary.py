@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from privynet_opt.metrics import METRICS, PREDICTED
 from privynet_opt.plain_text import aligned, likeness, wrapped
 from privynet_opt.report.health import extrapolation_checks, health_checks
+from privynet_opt.report.prices import price_note, price_rows
 from privynet_opt.report.verdict import verdict
 from privynet_opt.report.words import (
     format_difference,
@@ -37,6 +38,7 @@ def summary_lines(result: OptimizationResult) -> list[str]:
     parts = (
         header_lines(result),
         verdict_lines(result),
+        price_lines(result),
         caution_lines(result),
         front_lines(result),
         proxy_lines(result),
@@ -109,6 +111,20 @@ def _privacy_lines(result: OptimizationResult, psnr_db: float) -> list[str]:
         ),
         *wrapped(f"Its scale on this data, in dB: {scale}"),
     ]
+
+
+def price_lines(result: OptimizationResult) -> list[str]:
+    """Return what moving one limit would do to the accuracy.
+
+    Args:
+        result: What `optimize` returned.
+    """
+    rows = price_rows(result)
+    if not rows:
+        return []
+    title = wrapped(f"What a limit is worth: {price_note(result)}")
+    heading = ("limit moved to", "by", "accuracy", "recommended then")
+    return [*title, *aligned([heading, *rows], "<<<<")]
 
 
 def caution_lines(result: OptimizationResult) -> list[str]:

@@ -25,6 +25,7 @@ from privynet_opt.report.filters_info import SHOWN, filters_info
 from privynet_opt.report.front_table import front_table
 from privynet_opt.report.health import health_checks
 from privynet_opt.report.pareto_info import pareto_info
+from privynet_opt.report.prices import price_note, price_rows
 from privynet_opt.report.provenance import provenance
 from privynet_opt.report.verdict import verdict
 from privynet_opt.report.words import axis_title, format_correlation, format_difference, label
@@ -101,7 +102,12 @@ def _verdict(result: OptimizationResult) -> Card:
         "",
         "Verdict",
         "verdict",
-        body={"verdict": verdict(result), "checks": health_checks(result)},
+        body={
+            "verdict": verdict(result),
+            "checks": health_checks(result),
+            "prices": price_rows(result),
+            "price_note": price_note(result),
+        },
     )
 
 

@@ -17,6 +17,7 @@ from privynet_opt.metrics import PREDICTED
 from privynet_opt.optimizer import SearchOutcome
 from privynet_opt.proxies.validation import ProxyValidation
 from privynet_opt.search_space import TOPOLOGY_COLUMNS
+from privynet_opt.shadow_prices import shadow_prices
 
 GRID = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 STRATEGIES = ("random", "lda", "privacy", "privynet", "magnitude")
@@ -81,6 +82,7 @@ def fake_result(constraints: tuple[str, ...] = LIMITS, title: str | None = None)
         search=fake_search(feasible=best is not None),
         infeasibility=explain_infeasibility(eligible, limits),
         validation=None,
+        shadow_prices=shadow_prices(eligible, best, limits),
     )
 
 
