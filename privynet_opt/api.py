@@ -50,8 +50,9 @@ def optimize(
         objectives: Metric names; None takes the study's.
         n_trials: Trials of the Optuna study; None takes the study's number.
         seed: Seed of the sampler; None takes the study's. The same seed gives the same result.
-        sampler: One of ``nsga2``, ``nsga3``, ``tpe``, ``random``, ``qmc``, ``gp``; None takes the
-            study's.
+        sampler: One of ``nsga2``, ``nsga3``, ``tpe``, ``random``, ``qmc``, ``gp``,
+            ``hierarchical`` (PrivyNet's own procedure, which makes one choice); None takes the
+            study's. What is recommended comes from enumeration, whatever the sampler.
         confidence: Level of the intervals, between 0 and 1; None takes the study's.
         extrapolate: Whether topologies outside the range of the trained measurements may be
             recommended, where intervals promise nothing; None takes the study's, usually not.
@@ -170,6 +171,7 @@ def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> 
         recommendable,
     )
     from privynet_opt.characterization.table import load_table
+    from privynet_opt.hierarchical import hierarchical_choice
     from privynet_opt.infeasibility import explain_infeasibility
     from privynet_opt.optimizer import search
     from privynet_opt.problem import Problem
@@ -188,10 +190,13 @@ def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> 
     candidates = judge(known, asked.objectives, asked.constraints)
     eligible = recommendable(candidates, asked.extrapolate)
     best = best_of(eligible)
+    choice = None
+    if asked.sampler == "hierarchical":
+        choice = hierarchical_choice(candidates, asked.constraints, asked.extrapolate)
     problem = Problem.of(space, candidates, asked.objectives, asked.constraints)
     identity = study_identity(spec, table)
     study = open_study(kept, study_name(spec.name, identity), problem.directions)
-    outcome = search(problem, study, asked, progress, identity)
+    outcome = search(problem, study, asked, progress, identity, choice)
     return OptimizationResult(
         spec=spec,
         objectives=asked.objectives,
@@ -204,6 +209,7 @@ def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> 
         study=study,
         search=outcome,
         infeasibility=explain_infeasibility(eligible, asked.constraints),
+        hierarchical=choice,
         shadow_prices=shadow_prices(eligible, best, asked.constraints),
     )
 

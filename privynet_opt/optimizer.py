@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from optuna.samplers import BaseSampler
 from optuna.trial import Trial, TrialState
 
+from privynet_opt.hierarchical import HierarchicalChoice
 from privynet_opt.metrics import to_losses
 from privynet_opt.pareto import hypervolume, hypervolume_history
 from privynet_opt.problem import Problem
@@ -68,6 +69,7 @@ def search(
     settings: SearchSpec,
     progress: bool = False,
     notes: Mapping[str, Any] | None = None,
+    choice: HierarchicalChoice | None = None,
 ) -> SearchOutcome:
     """Run the trials, compare what they found with enumeration, then add what they missed.
 
@@ -77,6 +79,7 @@ def search(
         settings: Number of trials, sampler and seed.
         progress: Whether to show a bar on stderr where that is a terminal.
         notes: Plain data kept with the study as user attributes.
+        choice: What PrivyNet's procedure chose, for the sampler ``hierarchical``: the only trial.
 
     Returns:
         The outcome of the bare search. Afterwards the study holds the whole enumerated front: what
@@ -90,7 +93,8 @@ def search(
         for key, value in (notes or {}).items():
             study.set_user_attr(key, value)
         study.sampler = make_sampler(settings.sampler, settings.seed, len(study.get_trials(False)))
-        _run(problem, study, settings.n_trials, progress)
+        n_trials = settings.n_trials if choice is None else _enqueue(problem, study, choice)
+        _run(problem, study, n_trials, progress)
         fail_stale_trials(study)
         complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         # Trials that others added to a shared storage carry no topology and are not ours to judge.
@@ -127,8 +131,17 @@ def make_sampler(name: str, seed: int, n_stored: int) -> BaseSampler:
         return samplers.QMCSampler(seed=drawn, scramble=True, warn_independent_sampling=False)
     if name == "gp":
         return samplers.GPSampler(seed=drawn, deterministic_objective=True)
-    assert name == "random", name
+    assert name in ("random", "hierarchical"), name  # what is enqueued leaves nothing to draw
     return samplers.RandomSampler(seed=drawn)
+
+
+def _enqueue(problem: Problem, study: optuna.Study, choice: HierarchicalChoice) -> int:
+    """Make a choice the study's next trial and return how many trials that is."""
+    if choice.topology is None:
+        return 0
+    steps = {"steps": list(choice.steps)}
+    study.enqueue_trial(problem.space.parameters(choice.topology), user_attrs=steps)
+    return 1
 
 
 def _run(problem: Problem, study: optuna.Study, n_trials: int, progress: bool) -> None:

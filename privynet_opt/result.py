@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from privynet_opt.characterization.table import CharacterizationTable
     from privynet_opt.constraints import Constraint
+    from privynet_opt.hierarchical import HierarchicalChoice
     from privynet_opt.infeasibility import Infeasibility
     from privynet_opt.optimizer import SearchOutcome
     from privynet_opt.proxies import Proxies
@@ -40,6 +41,7 @@ class OptimizationResult:
         infeasibility: Why nothing is feasible; None where something is.
         validation: What a fresh attack found, if there was one.
         shadow_prices: What moving one limit would do to the accuracy of what is recommended.
+        hierarchical: What PrivyNet's own procedure chose, where that was the sampler.
     """
 
     spec: StudySpec
@@ -55,6 +57,7 @@ class OptimizationResult:
     infeasibility: Infeasibility | None
     validation: Validation | None = None
     shadow_prices: tuple[ShadowPrice, ...] = ()
+    hierarchical: HierarchicalChoice | None = None
 
     def validate(
         self,

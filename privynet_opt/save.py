@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from privynet_opt.api import OptimizationResult
+    from privynet_opt.hierarchical import HierarchicalChoice
     from privynet_opt.shadow_prices import ShadowPrice
     from privynet_opt.validation import Validation
 
@@ -129,6 +130,7 @@ def front_content(result: OptimizationResult) -> dict[str, Any]:
         "recommended": None if best is None else _plain(best.to_dict()),
         "front": [_plain(row) for row in result.front.to_dict("records")],
         "shadow_prices": [_price(price) for price in result.shadow_prices],
+        "hierarchical": None if result.hierarchical is None else _choice(result.hierarchical),
         "infeasibility": result.infeasibility.lines() if result.infeasibility else None,
         "search": _plain(
             {
@@ -158,6 +160,15 @@ def _price(price: ShadowPrice) -> dict[str, Any]:
         **{name: None if limit is None else str(limit) for name, limit in limits.items()},
         "accuracy_change": _plain(price.change),
         "topology": topology,
+    }
+
+
+def _choice(choice: HierarchicalChoice) -> dict[str, Any]:
+    return {
+        "steps": list(choice.steps),
+        "topology": None if choice.topology is None else asdict(choice.topology),
+        "accuracy": _plain(choice.accuracy),
+        "broken": [str(constraint) for constraint in choice.broken],
     }
 
 

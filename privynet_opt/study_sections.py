@@ -11,8 +11,9 @@ from privynet_opt.metrics import parse_objectives
 from privynet_opt.toml_reader import Section
 from privynet_opt.topology import CLOSED_FORM_STRATEGIES, SELECTION_STRATEGIES
 
-SAMPLERS = ("nsga2", "nsga3", "tpe", "random", "qmc", "gp")
-"""How the Optuna study chooses its trials."""
+SAMPLERS = ("nsga2", "nsga3", "tpe", "random", "qmc", "gp", "hierarchical")
+"""How the Optuna study chooses its trials; ``hierarchical`` is PrivyNet's own procedure, which
+makes one choice."""
 
 DEFAULT_OBJECTIVES = ("accuracy", "psnr_db", "local_flops")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from privynet_opt.metrics import METRICS, PREDICTED
 from privynet_opt.plain_text import aligned, likeness, wrapped
 from privynet_opt.report.health import extrapolation_checks, health_checks
+from privynet_opt.report.hierarchical_check import hierarchical_check
 from privynet_opt.report.prices import price_note, price_rows
 from privynet_opt.report.verdict import verdict
 from privynet_opt.report.words import (
@@ -199,6 +200,9 @@ def search_lines(result: OptimizationResult) -> list[str]:
     Args:
         result: What `optimize` returned.
     """
+    if result.hierarchical is not None:
+        check = hierarchical_check(result.hierarchical, result.best)
+        return wrapped(f"{check.title}. {check.text}")
     search = result.search
     ran = f"{search.n_trials:,} trials of {search.sampler} (seed {search.seed})"
     if not search.enumerated_hypervolume > 0:

@@ -56,7 +56,12 @@ def add_to(commands: Commands) -> None:
     )
     add("--n-trials", type=int, metavar="N", help="trials of the search (study's: often 1000)")
     add("--seed", type=int, metavar="N", help="seed of the search; same seed, same answer")
-    add("--sampler", choices=SAMPLERS, help="how trials are chosen (study's: often nsga2)")
+    add(
+        "--sampler",
+        choices=SAMPLERS,
+        help="how trials are chosen (study's: often nsga2); hierarchical is PrivyNet's own "
+        "procedure, a baseline that makes one choice, set beside the recommended topology",
+    )
     add(
         "--confidence",
         type=float,

@@ -8,6 +8,7 @@ from privynet_opt.characterization.audit import audit_table
 from privynet_opt.characterization.schema import FIDELITIES
 from privynet_opt.metrics import PREDICTED
 from privynet_opt.report.check import Check
+from privynet_opt.report.hierarchical_check import hierarchical_check
 from privynet_opt.report.knowledge_checks import knowledge_checks
 from privynet_opt.report.words import format_correlation, format_difference, label
 
@@ -129,6 +130,8 @@ def _audit(result: OptimizationResult) -> Check | None:
 
 
 def _search(result: OptimizationResult) -> Check | None:
+    if result.hierarchical is not None:
+        return hierarchical_check(result.hierarchical, result.best)
     search = result.search
     if search is None or not (search.enumerated_hypervolume or 0) > 0:
         return None

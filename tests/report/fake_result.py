@@ -82,6 +82,7 @@ def fake_result(constraints: tuple[str, ...] = LIMITS, title: str | None = None)
         search=fake_search(feasible=best is not None),
         infeasibility=explain_infeasibility(eligible, limits),
         validation=None,
+        hierarchical=None,
         shadow_prices=shadow_prices(eligible, best, limits),
     )
 

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from problems import toy_cuts, toy_rows, write_toy_study, write_toy_table
+
+from privynet_opt.api import optimize
+from privynet_opt.candidates import judge
+from privynet_opt.constraints import parse_constraints
+from privynet_opt.errors import StudyError
+from privynet_opt.hierarchical import HierarchicalChoice, hierarchical_choice
+from privynet_opt.report.hierarchical_check import hierarchical_check
+from privynet_opt.result import OptimizationResult
+from privynet_opt.summary import search_lines
+
+FLOPS = {"conv1": 1e6, "conv2": 10e6, "conv3": 100e6}
+LEAK_DB = {"conv1": 4.0, "conv2": 2.0, "conv3": 1.0}
+COUNTS = (1, 2, 4, 8)
+
+
+def frame() -> pd.DataFrame:
+    """Three cuts of eight filters; each filter costs, leaks and helps alike."""
+    rows = [
+        {
+            "cut_layer": cut,
+            "kept_filters": kept,
+            "selection_strategy": strategy if kept < COUNTS[-1] else "lda",
+            "selection_seed": 0,
+            "accuracy": 0.1 * kept + (0.05 if strategy == "lda" else 0.0),
+            "psnr_db_upper": 13 + LEAK_DB[cut] * kept,
+            "psnr_db": 12.5 + LEAK_DB[cut] * kept,
+            "local_flops": FLOPS[cut] * (1 + kept / COUNTS[-1]),
+            "feature_bytes": 100 * kept,
+            "extrapolation": False,
+        }
+        for cut in FLOPS
+        for kept in COUNTS
+        for strategy in (("lda", "privynet") if kept < COUNTS[-1] else ("lda",))
+    ]
+    return pd.DataFrame(rows)
+
+
+def chosen(*texts: str, rows: pd.DataFrame | None = None, **how: object) -> HierarchicalChoice:
+    constraints = parse_constraints(texts)
+    judged = judge(frame() if rows is None else rows, ("accuracy", "psnr_db"), constraints)
+    return hierarchical_choice(judged, constraints, **how)  # type: ignore[arg-type]
+
+
+def test_the_layer_is_the_deepest_that_the_device_carries_with_all_filters() -> None:
+    choice = chosen("local_flops <= 20e6", "psnr_db <= 21")
+    assert str(choice.topology) == "conv2, 4 filters by privynet"
+    assert choice.accuracy == pytest.approx(0.4)
+    assert choice.broken == ()
+    assert [step.split(":")[0] for step in choice.steps] == [
+        "the layer",
+        "the number of filters",
+        "the filters",
+    ]
+
+
+def test_counted_with_the_fewest_filters_deeper_layers_are_admitted() -> None:
+    limits = ("local_flops <= 130e6", "psnr_db <= 100")
+    assert str(chosen(*limits).topology) == "conv2, 8 filters by lda"
+    deeper = chosen(*limits, counted="fewest").topology
+    assert str(deeper) == "conv3, 2 filters by privynet", "8 and 4 filters cost too much"
+
+
+def test_it_does_not_go_back_to_another_layer() -> None:
+    choice = chosen("local_flops <= 2e6", "psnr_db <= 16")
+    assert choice.topology is None
+    assert choice.steps[-1] == "no number of filters: none keeps psnr_db <= 16"
+
+
+def test_a_device_that_carries_no_layer_ends_it_at_once() -> None:
+    assert chosen("local_flops <= 1e5").steps == (
+        "no layer: no cut keeps local_flops <= 100000 with all its filters",
+    )
+
+
+def test_limits_that_no_step_looks_at_can_be_broken() -> None:
+    choice = chosen("psnr_db <= 17", "accuracy >= 0.9", "feature_bytes <= 300")
+    assert str(choice.topology) == "conv3, 4 filters by privynet"
+    assert [str(c) for c in choice.broken] == ["accuracy >= 0.9", "feature_bytes <= 300"]
+    assert "breaks accuracy >= 0.9 and feature_bytes" in hierarchical_check(choice, None).title
+
+
+def test_without_limits_it_keeps_all_of_the_deepest_cut() -> None:
+    assert str(chosen().topology) == "conv3, 8 filters by lda"
+
+
+def test_what_lies_beyond_the_trained_range_is_chosen_only_when_allowed() -> None:
+    rows = frame()
+    rows["extrapolation"] = rows["kept_filters"] > 2
+    assert str(chosen(rows=rows).topology) == "conv3, 2 filters by privynet"
+    assert str(chosen(rows=rows, extrapolate=True).topology) == "conv3, 8 filters by lda"
+
+
+def test_a_space_without_its_strategy_is_a_mistake_of_the_user(toy_study: Path) -> None:
+    with pytest.raises(StudyError, match=r"selection_strategies.*Add it"):
+        optimize(study=toy_study, sampler="hierarchical")
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> OptimizationResult:
+    """The toy study with what it calls privacy under the name of PrivyNet's strategy."""
+    study = write_toy_study(tmp_path_factory.mktemp("privynet") / "toy")
+    text = (study / "study.toml").read_text().replace('"privacy"', '"privynet"')
+    (study / "study.toml").write_text(text)
+    rows = [
+        {**row, "selection_strategy": row["selection_strategy"].replace("privacy", "privynet")}
+        for row in toy_rows(0.5)
+    ]
+    write_toy_table(study / "characterization.csv", rows)
+    return optimize(study=study, sampler="hierarchical")
+
+
+def test_its_choice_is_the_only_trial_and_what_is_recommended_stays_the_enumerated(
+    result: OptimizationResult, tmp_path: Path
+) -> None:
+    choice, best = result.hierarchical, result.best
+    assert choice is not None
+    assert choice.topology is not None
+    assert best is not None
+    trials = [t for t in result.study.trials if t.user_attrs.get("source") != "enumeration"]
+    assert [t.user_attrs["topology"] for t in trials] == [vars(choice.topology)]
+    assert trials[0].user_attrs["steps"] == list(choice.steps)
+    assert result.search.n_trials == 1
+    assert best["accuracy"] == result.candidates.query("feasible")["accuracy"].max()
+    deepest = toy_cuts()[-1].name
+    assert choice.topology.cut_layer != deepest, "its 32 filters cost more than 1e6 FLOPs"
+    result.save(tmp_path)
+    saved = json.loads((tmp_path / "front.json").read_text())["hierarchical"]
+    assert saved["topology"] == vars(choice.topology)
+
+
+def test_what_it_loses_is_printed(result: OptimizationResult) -> None:
+    choice, best = result.hierarchical, result.best
+    assert choice is not None
+    assert best is not None
+    lost = 100 * (float(best["accuracy"]) - choice.accuracy)
+    assert lost > 0
+    text = " ".join(line.strip() for line in search_lines(result))
+    assert f"gives up {lost:.1f} points" in text
+    assert str(choice.topology) in text
+
+
+def test_a_choice_as_good_as_the_recommended_loses_nothing(result: OptimizationResult) -> None:
+    assert result.hierarchical is not None
+    assert result.best is not None
+    same = replace(result.hierarchical, accuracy=float(result.best["accuracy"]))
+    assert hierarchical_check(same, result.best).level == "good"
