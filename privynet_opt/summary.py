@@ -124,7 +124,7 @@ def price_lines(result: OptimizationResult) -> list[str]:
     if not rows:
         return []
     title = wrapped(f"What a limit is worth: {price_note(result)}")
-    heading = ("limit moved to", "by", "accuracy", "recommended then")
+    heading = ("moved to", "by", "accuracy", "recommended then")
     return [*title, *aligned([heading, *rows], "<<<<")]
 
 
@@ -164,7 +164,10 @@ def front_lines(result: OptimizationResult) -> list[str]:
     rows = [("topology", *metrics, "measured at")]
     for words, (_, row) in zip(topologies_in_words(shown), shown.iterrows(), strict=True):
         values = (format_value(metric, float(row[metric])) for metric in metrics)
-        rows.append((words, *values, str(row["measured_fidelity"]) or "-"))
+        evidence = str(row["measured_fidelity"]) or (
+            "extrapolated" if row["extrapolation"] else "-"
+        )
+        rows.append((words, *values, evidence))
     return [title, *aligned(rows, "<" + ">" * len(metrics) + "<")]
 
 

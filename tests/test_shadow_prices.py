@@ -118,11 +118,11 @@ def test_prices_are_printed_saved_and_reported(
 def test_the_words_say_when_nothing_is_bought(toy_result: OptimizationResult) -> None:
     limit, moved = Constraint("psnr_db <= 16"), Constraint("psnr_db <= 17")
     cases = {
-        "nothing: it does not bind": ShadowPrice("psnr_db", limit, moved, 0.0, None),
-        "nothing before psnr_db <= 18": ShadowPrice(
+        "does not bind": ShadowPrice("psnr_db", limit, moved, 0.0, None),
+        "none before 18": ShadowPrice(
             "psnr_db", limit, moved, 0.0, None, Constraint("psnr_db <= 18")
         ),
-        "leaves nothing feasible": ShadowPrice("psnr_db", None, moved, math.nan, None),
+        "leaves nothing": ShadowPrice("psnr_db", None, moved, math.nan, None),
         "costs nothing": ShadowPrice("psnr_db", None, moved, 0.0, None),
         "−2.0 points": ShadowPrice("psnr_db", None, moved, -0.02, None),
         "+2.0 points": ShadowPrice("psnr_db", limit, moved, 0.02, None, limit),

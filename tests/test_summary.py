@@ -77,6 +77,14 @@ def test_the_printed_part_of_a_front_keeps_both_ends(toy_result: OptimizationRes
         assert f"{row['cut_layer']}, {row['kept_filters']} filter" in line
 
 
+def test_what_is_extrapolated_is_marked_in_the_front(toy_result: OptimizationResult) -> None:
+    front = toy_result.front.assign(measured_fidelity="", extrapolation=False)
+    front.loc[0, "extrapolation"] = True
+    lines = front_lines(replace(toy_result, front=front))
+    assert lines[2].endswith("extrapolated")
+    assert not any("extrapolated" in line for line in lines[3:])
+
+
 def test_objectives_of_the_question_are_columns_of_the_front(
     toy_result: OptimizationResult,
 ) -> None:

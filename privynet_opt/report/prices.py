@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from privynet_opt.constraints import format_limit
 from privynet_opt.report.words import DISPLAYS, format_difference
 from privynet_opt.shadow_prices import ABSOLUTE_STEPS, COST_STEP, ShadowPrice
 
@@ -17,7 +18,7 @@ class PriceRow(NamedTuple):
 
     Attributes:
         moved: The limit as it was moved.
-        step: By how much, and from where.
+        step: By how much: more where there is a limit, less than its own value where there is none.
         change: What it does to the accuracy of what is recommended.
         topology: What would be recommended then; empty where nothing changes.
     """
@@ -58,17 +59,17 @@ def _step(price: ShadowPrice) -> str:
     size = f"{COST_STEP:.0%}"
     if price.metric in ABSOLUTE_STEPS:
         size = f"{ABSOLUTE_STEPS[price.metric]:g} {DISPLAYS[price.metric].unit}".rstrip()
-    return f"{size} more" if price.constraint else f"no limit; {size} below its own"
+    return f"{'+' if price.constraint else '−'}{size}"
 
 
 def _change(price: ShadowPrice) -> str:
     if math.isnan(price.change):
-        return "leaves nothing feasible"
+        return "leaves nothing"
     if price.change:
         size = format_difference("accuracy", abs(price.change))
         return f"{'+' if price.change > 0 else '−'}{size}"
     if price.constraint is None:
         return "costs nothing"
     if price.needed is None:
-        return "nothing: it does not bind"
-    return f"nothing before {price.needed}"
+        return "does not bind"
+    return f"none before {format_limit(price.needed.limit)}"
