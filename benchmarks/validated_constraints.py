@@ -12,6 +12,7 @@ measurements are kept in ``--output``: a stopped run goes on, ``--report`` print
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -70,17 +71,18 @@ def measure(
     seed = int(result.table.rows["training_seed"].max()) + 1
     for cut, _ in Counter(topology.cut_layer for topology in topologies).most_common():
         ours = sorted({topology for topology in topologies if topology.cut_layer == cut})
-        found = measure_again(
+        measure_again(
             result.spec, ours, asked.fidelity, seed, asked.output, asked.data, asked.weights,
             searched=result.table.searched,
         )  # fmt: skip
-        pd.DataFrame(found.rows).to_csv(asked.output / f"{asked.fidelity}-{cut}.csv", index=False)
         print(f"{cut}: {len(ours)} measured", flush=True)
 
 
 def measured(asked: argparse.Namespace) -> pd.DataFrame:
-    files = sorted(asked.output.glob(f"{asked.fidelity}-*.csv"))
-    return pd.concat([pd.read_csv(f) for f in files]) if files else pd.DataFrame(columns=KEY)
+    """Return every finished measurement, those of a cut in progress included."""
+    files = sorted(asked.output.glob(f"*/measurements/*--{asked.fidelity}--*.json"))
+    rows = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    return pd.DataFrame(rows, columns=[*KEY, *PREDICTED])
 
 
 def report(
