@@ -6,9 +6,10 @@ For each of 30 sets of limits (`constraint_sets`), hypervolumes as shares of the
 * the returned front, against a brute force of its own: every pair of topologies compared, every
   limit read anew, the hypervolume by pymoo. The returned front is enumerated, so this proves that
   enumeration, limits and front are right, not that the proxies are;
-* the bare search by Optuna's NSGA-II, random and TPE (300 trials only: its time per trial grows);
+* the bare search by Optuna's NSGA-II, random and TPE, whose time per trial grows: 300 trials, and
+  1,000 on the first ``--slow-sets`` sets; 3,000 would take an hour or so for each set;
 * pymoo's NSGA-II on the same variables, cut and strategy as positions in their lists;
-* BoTorch's qLogNEHVI on the first sets only, one Gaussian process for each objective and violation,
+* BoTorch's qLogNEHVI on the first ``--slow-sets`` sets, one Gaussian process for each objective and violation,
   acquisition maximised over all topologies not tried yet (60 evaluations, 16 of them Sobol);
 * PrivyNet's hierarchical procedure: whether it finds a topology within the limits, and how much
   accuracy it gives up. Layers counted with all their filters, and with the fewest.
@@ -22,6 +23,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,7 @@ from privynet_opt.study_storage import open_storage, open_study
 
 CHECKPOINTS = (60, 300, 1000, 3000)
 OPTUNA_TRIALS = {"nsga2": 3000, "random": 3000, "tpe": 300}
+SLOW_TRIALS = {"tpe": 1000}
 N_SOBOL, N_BAYESIAN = 16, 60
 
 
@@ -131,9 +134,8 @@ def returned_front(question: Question, result: OptimizationResult) -> dict[str, 
     return {"share": ours / brute, "points": len(front), "brute_points": int(np.sum(best))}
 
 
-def optuna_search(question: Question, sampler: str, seed: int) -> dict[str, Any]:
+def optuna_search(question: Question, sampler: str, n: int, seed: int) -> dict[str, Any]:
     study = open_study(open_storage(None), "benchmark", question.problem.directions)
-    n = OPTUNA_TRIALS[sampler]
     settings = SearchSpec(question.objectives, question.limits, n, seed, sampler, 0.9)
     started = time.perf_counter()
     search(question.problem, study, settings)
@@ -236,7 +238,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--study", default="cifar10", help="name or directory")
     parser.add_argument("--sets", type=int, default=30)
-    parser.add_argument("--bayesian-sets", type=int, default=3, help="sets that BoTorch searches")
+    parser.add_argument("--slow-sets", type=int, default=3, help="sets for what takes minutes each")
     parser.add_argument("--output", type=Path, default=Path("search-optimality.jsonl"))
     parser.add_argument("--report", action="store_true", help="run nothing more")
     asked = parser.parse_args()
@@ -248,15 +250,19 @@ def main() -> None:
 def run(asked: argparse.Namespace) -> None:
     result = optimize([], study=asked.study, n_trials=1)
     limits = list(constraint_sets(recommendable(result.candidates, False), asked.sets))
-    methods: dict[str, tuple[int, Callable[[Question, int], dict[str, Any]]]] = {
-        "returned front": (asked.sets, lambda q, _: returned_front(q, result)),
-        "hierarchical": (asked.sets, lambda q, _: hierarchical(q)),
+    methods: dict[str, tuple[int, Callable[..., dict[str, Any]]]] = {
+        "returned front": (asked.sets, lambda question, seed: returned_front(question, result)),
+        "hierarchical": (asked.sets, lambda question, seed: hierarchical(question)),
         "pymoo NSGA-II": (asked.sets, pymoo_search),
         **{
-            f"Optuna {name}": (asked.sets, lambda q, seed, name=name: optuna_search(q, name, seed))
-            for name in OPTUNA_TRIALS
+            f"Optuna {name}": (asked.sets, partial(optuna_search, sampler=name, n=n))
+            for name, n in OPTUNA_TRIALS.items()
         },
-        "BoTorch qLogNEHVI": (asked.bayesian_sets, botorch_search),
+        **{
+            f"Optuna {name}, {n:,}": (asked.slow_sets, partial(optuna_search, sampler=name, n=n))
+            for name, n in SLOW_TRIALS.items()
+        },
+        "BoTorch qLogNEHVI": (asked.slow_sets, botorch_search),
     }
     known = asked.output.read_text().splitlines() if asked.output.exists() else []
     done = {(entry["method"], entry["limits"]) for entry in map(json.loads, known)}
@@ -266,7 +272,7 @@ def run(asked: argparse.Namespace) -> None:
                 key = (method, ", ".join(map(str, chosen)))
                 if key in done:
                     continue
-                found = call(Question(result, chosen), number)
+                found = call(question=Question(result, chosen), seed=number)
                 entry = {"method": method, "set": number, "limits": key[1], **found}
                 file.write(json.dumps(entry) + "\n")
                 file.flush()

@@ -86,8 +86,8 @@ def validate(
 
     if result.best is None:
         raise StudyError(
-            "`validate` must have a recommended topology, but no topology meets every limit. "
-            "Relax one: the answer says which and how far."
+            "`validate` must have a recommended topology, but nothing is recommended. "
+            "Relax a limit: the answer says which and how far."
         )
     chosen = neighbourhood(result.front, result.best, k)
     fidelity = fidelity or _dearer(result.proxies.fidelity)
