@@ -68,6 +68,15 @@ def test_the_printed_front_has_at_most_twelve_rows(
     assert max(map(len, front)) <= 100
 
 
+@pytest.mark.parametrize("more", [[], ["--extrapolate"]])
+def test_extrapolation_is_allowed_on_the_command_line(
+    fitted_toy: Path, tmp_path: Path, more: list[str]
+) -> None:
+    assert run(fitted_toy, tmp_path / "out", *more) == 0
+    saved = json.loads((tmp_path / "out" / "front.json").read_text(encoding="utf-8"))
+    assert saved["extrapolate"] is bool(more)
+
+
 def test_constraints_and_objectives_replace_those_of_the_study(
     fitted_toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

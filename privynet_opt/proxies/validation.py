@@ -5,8 +5,8 @@ by which filters were drawn, so a random split would test on near copies of the 
 Intervals are split conformal (Vovk et al. 2005) with normalised scores (Lei et al. 2018, §5.2):
 the prediction plus or minus its spread times a quantile of the scores
 ``|measured - predicted| / spread`` of held-out rows. A cut with rows enough has a quantile of its
-own (Mondrian conformal prediction, Vovk et al. 2005, section 4.5): with one for all, intervals were
-too narrow at some cuts and too wide at others.
+own (Mondrian conformal prediction, ibid.): with one for all, intervals were too narrow at some cuts
+and too wide at others.
 """
 
 from __future__ import annotations
