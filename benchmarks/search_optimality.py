@@ -119,6 +119,20 @@ def run(asked: argparse.Namespace) -> None:
                 file.flush()
 
 
+def shares_table(searches: pd.DataFrame) -> pd.DataFrame:
+    lines = []
+    for method, runs in searches.groupby("method"):
+        shares = pd.DataFrame(runs["shares"].tolist())
+        line: dict[str, Any] = {"search": method, "sets": len(runs)}
+        for n in CHECKPOINTS:
+            column = shares.get(str(n), pd.Series(dtype=float)).dropna()
+            said = f"{column.mean():.3f} ({column.min():.3f})" if len(column) else "-"
+            line[f"{n:,}"] = said
+        line["evaluations"], line["seconds"] = runs["evaluations"].max(), runs["seconds"].mean()
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
 def report(entries: list[dict[str, Any]], n_sets: int) -> None:
     frame = pd.DataFrame(entries)
     fronts = frame[frame["method"] == "returned front"]
@@ -128,19 +142,14 @@ def report(entries: list[dict[str, Any]], n_sets: int) -> None:
             f"{fronts['share'].min():.6f} of its hypervolume; {int(fronts['points'].sum()):,} "
             f"points against {int(fronts['brute_points'].sum()):,}"
         )
-    lines = []
-    for method, runs in frame[frame.get("shares", pd.Series()).notna()].groupby("method"):
-        shares = pd.DataFrame(runs["shares"].tolist())
-        line: dict[str, Any] = {"search": method, "sets": len(runs)}
-        for n in map(str, CHECKPOINTS):
-            column = shares[n].dropna() if n in shares else pd.Series(dtype=float)
-            line[f"{int(n):,}"] = (
-                f"{column.mean():.3f} ({column.min():.3f})" if len(column) else "-"
-            )
-        line["evaluations"], line["seconds"] = runs["evaluations"].max(), runs["seconds"].mean()
-        lines.append(line)
+    searches = frame[frame["shares"].notna()]
     print("share of the enumerated hypervolume after so many evaluations, mean (least)")
-    print(pd.DataFrame(lines).to_string(index=False, float_format="%.1f"))
+    print(shares_table(searches).to_string(index=False, float_format="%.1f"))
+    by_set = searches.groupby("set")["method"].nunique()
+    common = by_set.index[by_set == searches["method"].nunique()]
+    print(f"the same on the {len(common)} sets that every search ran")
+    common_runs = searches[searches["set"].isin(common)]
+    print(shares_table(common_runs).to_string(index=False, float_format="%.1f"))
     chosen = frame[frame["method"] == "hierarchical"]
     for counted in ("all", "fewest"):
         if len(chosen):

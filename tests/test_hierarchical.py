@@ -13,6 +13,7 @@ from privynet_opt.candidates import judge
 from privynet_opt.constraints import parse_constraints
 from privynet_opt.errors import StudyError
 from privynet_opt.hierarchical import HierarchicalChoice, hierarchical_choice
+from privynet_opt.report.health import health_checks
 from privynet_opt.report.hierarchical_check import hierarchical_check
 from privynet_opt.result import OptimizationResult
 from privynet_opt.summary import search_lines
@@ -145,6 +146,7 @@ def test_what_it_loses_is_printed(result: OptimizationResult) -> None:
     assert lost > 0
     text = " ".join(line.strip() for line in search_lines(result))
     assert f"gives up {lost:.1f} points" in text
+    assert any(f"gives up {lost:.1f} points" in check.title for check in health_checks(result))
     assert str(choice.topology) in text
 
 

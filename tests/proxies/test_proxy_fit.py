@@ -12,7 +12,7 @@ from problems import toy_rows, toy_table_of_truth, write_toy_table
 
 from privynet_opt.characterization.table import CharacterizationTable, load_table
 from privynet_opt.errors import TableError, TopologyError
-from privynet_opt.proxies import Proxies, fit_proxies
+from privynet_opt.proxies import Proxies, fit_proxies, validation
 from privynet_opt.proxies.estimates import TARGETS, TOPOLOGY_COLUMNS
 from privynet_opt.proxies.models import MODELS
 
@@ -131,6 +131,21 @@ def test_cached_proxies_load_neither_torch_nor_the_ensembles(
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_cuts_of_rows_enough_have_intervals_of_their_own(
+    toy_table: CharacterizationTable,
+    toy_proxies: Proxies,
+    toy_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(validation, "MIN_OWN_ROWS", 9)
+    own, shared = (p.predict(TRUTH) for p in (fit_proxies(toy_table, cache=toy_cache), toy_proxies))
+    widths = [rows["psnr_db_upper"] - rows["psnr_db_lower"] for rows in (own, shared)]
+    ratios = (widths[0] / widths[1]).groupby(TRUTH["cut_layer"])
+    assert ratios.max().to_numpy() == pytest.approx(ratios.min().to_numpy())
+    assert ratios.mean().round(3).nunique() > 1
+    pd.testing.assert_series_equal(own["psnr_db"], shared["psnr_db"])
 
 
 def test_confidence_widens_intervals_and_leaves_predictions(

@@ -11,6 +11,7 @@ from privynet_opt.characterization.fresh import FreshMeasurements
 from privynet_opt.characterization.schema import KEY
 from privynet_opt.constraints import Constraint
 from privynet_opt.infeasibility import explain_infeasibility
+from privynet_opt.report.cards import cards
 from privynet_opt.report.health import health_checks
 from privynet_opt.report.verdict import margin, verdict
 from privynet_opt.validation import Validation, compare, neighbourhood
@@ -147,6 +148,14 @@ def test_where_only_extrapolation_meets_the_limits_nothing_is_recommended(result
     assert f"Outside it {feasible.sum()} are predicted to" in verdict(found).sentence
     assert any("--extrapolate" in check.text for check in health_checks(found))
     assert not any("Nothing is feasible" in title for title in titles(found, "act"))
+
+
+def test_coverage_by_cut_stands_beside_each_proxy(result):
+    (card,) = [card for card in cards(result) if card.id == "proxies"]
+    for slot in card.slots:
+        held_out = result.proxies.validations[slot.id.removeprefix("proxy-")]
+        expected = f"other cuts {held_out.coverage:.0%} of {held_out.n_rows}"
+        assert dict(slot.facts)["by cut"] == expected
 
 
 def test_intervals_too_narrow_at_one_cut_are_named(result):
