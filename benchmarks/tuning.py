@@ -31,7 +31,13 @@ import numpy as np
 import pandas as pd
 
 from privynet_opt.api import proxy_cache
-from privynet_opt.candidates import best_of, build_candidates, exact_costs, judge
+from privynet_opt.candidates import (
+    best_of,
+    build_candidates,
+    exact_costs,
+    judge,
+    recommendable,
+)
 from privynet_opt.characterization.design import trained_topologies
 from privynet_opt.characterization.table import CharacterizationTable, load_table
 from privynet_opt.constraints import Constraint
@@ -184,7 +190,7 @@ def scores(problem: Problem, order: Sequence[int], counts: Sequence[int], folder
             problem.asked.objectives,
             problem.asked.constraints,
         )
-        best = best_of(candidates)
+        best = best_of(recommendable(candidates, problem.asked.extrapolate))
         row = None if best is None else int(best.name)
         keeps = row is not None and bool(feasible[row])
         yield {

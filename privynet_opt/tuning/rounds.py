@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from privynet_opt.api import proxy_cache
-from privynet_opt.candidates import best_of, build_candidates, judge
+from privynet_opt.candidates import best_of, build_candidates, judge, recommendable
 from privynet_opt.characterization.schema import TRAINED_FIDELITIES
 from privynet_opt.infeasibility import topology_of
 from privynet_opt.metrics import PREDICTED
@@ -150,7 +150,7 @@ class Tuning:
         proxies = fit_proxies(table, self.asked.confidence, cache=proxy_cache(table.path))
         known = build_candidates(self.topologies, table, proxies)
         candidates = judge(known, self.asked.objectives, self.asked.constraints)
-        best = best_of(candidates)
+        best = best_of(recommendable(candidates, self.asked.extrapolate))
         verdict = self._verdict(best, proxies.fidelity, len(table.trained))
         if self.diary.verdicts[-1:] != [verdict]:
             self.diary.verdicts.append(verdict)

@@ -8,6 +8,7 @@ import pytest
 from problems import STRATEGIES, toy_row, toy_topologies
 from toy_laboratory import LIMITS, NOISE, ask
 
+from privynet_opt.candidates import best_of
 from privynet_opt.cost import cut_costs
 from privynet_opt.tuning import rounds
 from privynet_opt.tuning.rounds import N_INITIAL, STABLE_ROUNDS
@@ -43,6 +44,19 @@ def test_it_ends_on_a_measured_feasible_topology_that_hardly_any_other_beats(end
     assert row["psnr_db"] <= 17.5
     assert row["accuracy"] >= best_accuracy(laboratory) - 0.02
     assert len(laboratory.trained) < len(toy_topologies()) / 2
+
+
+def test_a_verdict_recommends_nothing_outside_the_range_of_what_is_trained(
+    one_model, laboratory, monkeypatch
+):
+    judged = []
+    monkeypatch.setattr(rounds, "best_of", lambda rows: judged.append(rows) or best_of(rows))
+    tuning = ask(laboratory)
+    tuning._begin()
+    tuning._round()
+    (rows,) = judged
+    assert 0 < len(rows) < len(toy_topologies())
+    assert not rows["extrapolation"].any()
 
 
 def test_every_round_and_every_trained_measurement_is_told_in_a_line(ended):
