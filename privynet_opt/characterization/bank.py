@@ -11,27 +11,22 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from privynet_opt.attacks.linear_classifier import LinearClassifier, pool_features
 from privynet_opt.attacks.ridge import RidgeAttacker
+from privynet_opt.characterization.channel_statistics import (
+    BATCH,
+    ClassScatter,
+    LinearView,
+    standardise,
+)
 from privynet_opt.characterization.greedy_order import greedy_order
-from privynet_opt.characterization.recipes import SCREEN_CELLS, SCREEN_MIN_IMAGES
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import Backbone
 from privynet_opt.networks.cuts import Cut
 from privynet_opt.networks.local import build_head
 from privynet_opt.networks.magnitude import filter_magnitudes
 from privynet_opt.selection import ChannelStatistics
-
-BATCH = 128
-"""Images per forward pass of the local network."""
-
-DEAD_CHANNEL_SHARE = 0.01
-"""A channel that hardly ever fires is divided by at least this share of the mean deviation."""
-
-LARGEST_FEATURE = 100.0
-"""Standardised features are clamped to so many deviations, far inside the range of float16."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +76,7 @@ class CutBank:
             Standardised float16 features of those channels, ``(n, k, h, w)``.
         """
         batches = self.source.batches_of_mirrored(split)
-        seen = (_standardise(batch, self.mean, self.std)[:, list(kept)] for batch in batches)
+        seen = (standardise(batch, self.mean, self.std)[:, list(kept)] for batch in batches)
         return torch.cat([batch.half() for batch in seen])
 
 
@@ -167,31 +162,22 @@ def build_bank(source: FeatureSource) -> CutBank:
         The bank.
     """
     splits, cut, device = source.splits, source.cut, source.device
-    n_gram = max(SCREEN_MIN_IMAGES, SCREEN_CELLS // (cut.height * cut.width))
-    n_gram = min(-(-n_gram // BATCH) * BATCH, len(splits.attacker))
-    mean, std = _moments(source.batches("attacker", n_gram))
-
-    def standardised(split: str, n_images: int | None = None) -> Iterator[Tensor]:
-        return (_standardise(f, mean, std) for f in source.batches(split, n_images))
-
-    pixels = splits.attacker.images[:n_gram].to(device).float() / 255
-    pairs = zip(standardised("attacker", n_gram), torch.split(pixels, BATCH), strict=True)
-    ridge = RidgeAttacker.fit(pairs, pixels.mean(0))
+    view = LinearView.of(source)
+    mean, std, ridge = view.mean, view.std, view.ridge
     n_classes = len(splits.cloud.class_names)
     scatter = ClassScatter(n_classes)
 
     def summaries() -> Iterator[tuple[Tensor, Tensor]]:
-        labels = torch.split(splits.cloud.labels.to(device), BATCH)
-        for seen, batch in zip(standardised("cloud"), labels, strict=True):
-            scatter.add(seen, batch)
-            yield pool_features(seen), batch
+        for seen, labels in view.cloud(source):
+            scatter.add(seen, labels)
+            yield pool_features(seen), labels
 
     classifier = LinearClassifier.fit(summaries(), n_classes)
-    score = torch.cat([f.half() for f in standardised("score")])
+    score = torch.cat([standardise(f, mean, std).half() for f in source.batches("score")])
     features = {split: source.kept.pop(split) for split in ("attacker", "cloud") if source.keep}
     source.kept.clear()
     for part in (part for raw in features.values() for part in torch.split(raw, BATCH)):
-        part.copy_(_standardise(part.float(), mean, std))
+        part.copy_(standardise(part.float(), mean, std))
     return CutBank(
         cut=cut,
         source=source,
@@ -211,63 +197,3 @@ def build_bank(source: FeatureSource) -> CutBank:
         score_labels=splits.score.labels.to(device),
         score_pooled=torch.cat([pool_features(f.float()) for f in torch.split(score, BATCH)]),
     )
-
-
-def _standardise(features: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    return ((features - mean) / std).clamp(-LARGEST_FEATURE, LARGEST_FEATURE)
-
-
-class ClassScatter:
-    """Stream the between-class and within-class scatter of every channel's map.
-
-    Args:
-        n_classes: Number of classes.
-    """
-
-    def __init__(self, n_classes: int) -> None:
-        self.n_classes = n_classes
-        self.counts: Tensor | float = 0.0
-        self.sums: Tensor | float = 0.0
-        self.squares: Tensor | float = 0.0
-
-    def add(self, features: Tensor, labels: Tensor) -> None:
-        """Take a batch of features into account.
-
-        Args:
-            features: Shape ``(n, C, h, w)``.
-            labels: Shape ``(n,)``.
-        """
-        members = functional.one_hot(labels, self.n_classes).double()
-        maps = features.flatten(2).double()
-        self.counts = self.counts + members.sum(0)
-        self.sums = self.sums + torch.einsum("nk,ncm->kcm", members, maps)
-        self.squares = self.squares + maps.square().sum((0, 2))
-
-    def fisher_ratio(self) -> Tensor:
-        """Return between-class over within-class scatter, traces over the cells of a map.
-
-        Returns:
-            Shape ``(C,)``.
-        """
-        assert isinstance(self.counts, Tensor) and isinstance(self.sums, Tensor)
-        weight = self.counts.clamp_min(1).view(-1, 1, 1)
-        grand = self.sums.sum(0) ** 2 / self.counts.sum()
-        explained = (self.sums**2 / weight).sum(0)
-        between = (explained - grand).sum(1)
-        within = self.squares - explained.sum(1)
-        return between / within.clamp_min(1e-12)
-
-
-def _moments(batches: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return the mean map, and each channel's deviation around it with a floor for dead ones."""
-    total = squares = torch.zeros((), dtype=torch.float64)
-    count = 0
-    for features in batches:
-        wide = features.double()
-        total = total + wide.sum(0, keepdim=True)
-        squares = squares + wide.square().sum(0, keepdim=True)
-        count += len(features)
-    mean = total / count
-    variance = (squares / count - mean.square()).clamp_min(0).mean((2, 3), keepdim=True)
-    std = variance.sqrt()
-    return mean.float(), std.clamp_min(DEAD_CHANNEL_SHARE * float(std.mean()) + 1e-12).float()

@@ -7,7 +7,7 @@ from privynet_opt.selection import greedy, lda, magnitude, privacy, privynet, ra
 from privynet_opt.selection.statistics import ChannelStatistics
 from privynet_opt.topology import LocalTopology
 
-__all__ = ["ChannelStatistics", "kept_channels"]
+__all__ = ["STATISTICS_READ", "ChannelStatistics", "kept_channels"]
 
 _CHOOSE = {
     "random": random.choose,
@@ -18,6 +18,17 @@ _CHOOSE = {
     "greedy": greedy.choose,
     "searched": searched.choose,
 }
+
+STATISTICS_READ = {
+    "random": (),
+    "lda": ("discriminability",),
+    "privacy": ("exposure",),
+    "privynet": ("exposure", "discriminability"),
+    "magnitude": ("magnitude",),
+    "greedy": ("greedy_order",),
+    "searched": (),
+}
+"""Which fields of `ChannelStatistics` a strategy looks at, beside what was searched."""
 
 
 def kept_channels(topology: LocalTopology, statistics: ChannelStatistics) -> tuple[int, ...]:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
-from privynet_opt.characterization.bank import LARGEST_FEATURE, ClassScatter, _moments, _standardise
+from privynet_opt.characterization.channel_statistics import (
+    LARGEST_FEATURE,
+    ClassScatter,
+    channel_statistics,
+    moments,
+    standardise,
+)
 
 
 def test_a_channel_that_hardly_fires_stays_finite_in_half_precision():
     features = torch.randn(64, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     features[:, 1] = 0
-    mean, std = _moments(iter(features.split(16)))
+    mean, std = moments(iter(features.split(16)))
     seen = features.clone()
     seen[0, 1, 0, 0] = 1e6  # an image that fires it after all
-    standardised = _standardise(seen, mean, std).half()
+    standardised = standardise(seen, mean, std).half()
     assert standardised.isfinite().all()
     assert float(standardised.max()) <= LARGEST_FEATURE
 
@@ -22,9 +29,9 @@ def test_a_channel_that_hardly_fires_stays_finite_in_half_precision():
 def test_cells_are_centred_one_by_one():
     generator = torch.Generator().manual_seed(1)
     features = torch.randn(200, 2, 3, 3, generator=generator) + torch.arange(9.0).view(3, 3)
-    mean, std = _moments(iter(features.split(50)))
+    mean, std = moments(iter(features.split(50)))
     torch.testing.assert_close(mean, features.mean(0, keepdim=True))
-    standardised = _standardise(features, mean, std)
+    standardised = standardise(features, mean, std)
     torch.testing.assert_close(standardised.mean(0), torch.zeros(2, 3, 3), atol=1e-5, rtol=0)
     assert float(standardised.std()) == pytest.approx(1, abs=0.01)
 
@@ -36,3 +43,17 @@ def test_fisher_ratio_is_the_scatter_between_over_within_classes():
     for part in (slice(0, 1), slice(1, 4)):
         scatter.add(features[part], labels[part])
     assert float(scatter.fisher_ratio()) == pytest.approx(16 / 4)
+
+
+@pytest.mark.parametrize("name", ["discriminability", "exposure", "magnitude"])
+def test_one_statistic_alone_is_the_one_every_measurement_uses(conv1_bank, name):
+    source = conv1_bank.source
+    alone = channel_statistics(source, [name])
+    np.testing.assert_array_equal(getattr(alone, name), getattr(conv1_bank.statistics, name))
+    others = {"discriminability", "exposure", "magnitude"} - {name}
+    assert all(np.isnan(getattr(alone, other)).all() for other in others)
+
+
+def test_the_greedy_order_alone_is_the_one_every_measurement_uses(conv1_bank):
+    alone = channel_statistics(conv1_bank.source, ["greedy_order"])
+    np.testing.assert_array_equal(alone.greedy_order(), conv1_bank.statistics.greedy_order())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from privynet_opt.errors import TopologyError
-from privynet_opt.selection import ChannelStatistics, kept_channels
+from privynet_opt.selection import STATISTICS_READ, ChannelStatistics, kept_channels
 from privynet_opt.topology import SEEDED_STRATEGIES, SELECTION_STRATEGIES, LocalTopology
 
 STATISTICS = ChannelStatistics(
@@ -59,3 +61,13 @@ def test_seeds_decide_what_is_drawn(strategy):
 def test_more_filters_than_channels_are_refused():
     with pytest.raises(TopologyError, match=r"at most the 8 channels of conv1.*kept_filters=9"):
         chosen("lda", 9)
+
+
+@pytest.mark.parametrize("strategy", SELECTION_STRATEGIES)
+def test_a_strategy_reads_the_statistics_it_names_and_no_others(strategy):
+    hidden = {name: np.full(8, np.nan) for name in ("discriminability", "exposure", "magnitude")}
+    hidden["greedy_order"] = lambda: pytest.fail("the greedy order was not to be read")
+    unread = set(hidden) - set(STATISTICS_READ[strategy])
+    blind = replace(STATISTICS, **{name: hidden[name] for name in unread})
+    topology = LocalTopology("conv1", 3, strategy)
+    assert kept_channels(topology, blind) == kept_channels(topology, STATISTICS)
