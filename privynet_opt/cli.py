@@ -9,11 +9,29 @@ import warnings
 from collections.abc import Sequence
 
 from privynet_opt import __version__
-from privynet_opt.commands import audit, characterize, new_study, run, studies, tune, validate
+from privynet_opt.commands import (
+    audit,
+    characterize,
+    export,
+    new_study,
+    run,
+    studies,
+    tune,
+    validate,
+)
 from privynet_opt.commands.options import INTERRUPTED, OK, USER_MISTAKE, Parser
 from privynet_opt.errors import DataWarning, PrivyNetOptError
 
-COMMANDS = (run, studies, new_study, characterize, tune, audit, validate)
+COMMANDS = (
+    run,
+    studies,
+    new_study,
+    characterize,
+    tune,
+    audit,
+    validate,
+    export,
+)
 """In the order in which ``--help`` lists them."""
 
 EPILOG = """\

@@ -41,6 +41,10 @@ class DataError(PrivyNetOptError, ValueError):
     """Images or labels cannot be read or do not fit the study."""
 
 
+class BundleError(PrivyNetOptError, ValueError):
+    """An exported bundle, features or a trained cloud network are damaged or do not fit."""
+
+
 class OutputError(PrivyNetOptError, OSError):
     """A result cannot be written where the user asked for it."""
 

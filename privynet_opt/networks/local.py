@@ -20,6 +20,8 @@ from privynet_opt.errors import NetworkError, TopologyError
 from privynet_opt.networks.backbone import Backbone
 from privynet_opt.networks.cuts import ADDITIONS, POOLING_MODULES, Cut, is_elementwise, module_of
 
+_KEPT = "kept_channels"
+
 
 def build_head(backbone: Backbone, cut: Cut) -> fx.GraphModule:
     """Return the network up to the cut, all channels kept.
@@ -107,6 +109,8 @@ def build_local_network(backbone: Backbone, cut: Cut, kept: Sequence[int]) -> fx
     output.args = (keeper.keep(end, axis=1),)
     head.graph.eliminate_dead_code()
     head.delete_all_unused_submodules()
+    if not any(node.target == _KEPT for node in head.graph.nodes):
+        delattr(head, _KEPT)  # an exported network names no channel it need not name
     head.recompile()
     return head
 
@@ -117,7 +121,7 @@ class _ChannelKeeper:
     def __init__(self, head: fx.GraphModule, kept: Tensor) -> None:
         self.head = head
         self.kept = kept
-        head.register_buffer("kept_channels", kept)
+        head.register_buffer(_KEPT, kept)
 
     def keep(self, node: fx.Node, axis: int) -> fx.Node:
         """Return a node that computes only the kept channels along `axis` of `node`."""
@@ -181,7 +185,7 @@ class _ChannelKeeper:
 
     def _select(self, node: fx.Node, axis: int) -> fx.Node:
         with self.head.graph.inserting_after(node):
-            index = self.head.graph.get_attr("kept_channels")
+            index = self.head.graph.get_attr(_KEPT)
         with self.head.graph.inserting_after(index):
             selected = self.head.graph.call_function(torch.index_select, (node, axis, index))
         selected.meta["tensor_meta"] = node.meta["tensor_meta"]

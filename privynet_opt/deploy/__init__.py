@@ -1,0 +1,1 @@
+"""From a chosen topology to a split that runs: export, extraction, the cloud network, predictions."""

@@ -1,0 +1,195 @@
+"""A bundle: the exported network, what the cloud may know of it, and what stays with the user.
+
+Three files. ``manifest.json`` may go to the cloud. The network itself and ``private.json`` stay on
+the device: whoever has the public pre-trained network finds the kept filters by comparing it with
+the exported file, so that even the file's hash is private. Where the choice of filters is drawn
+(`SEEDED_STRATEGIES`), predicted and measured values are private too: a public table tells which
+seed they belong to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from privynet_opt.characterization.results import write_atomically
+from privynet_opt.deploy.coding import FeatureCoding
+from privynet_opt.errors import BundleError
+
+FORMAT_VERSION = 1
+"""Of the two JSON files; a reader refuses any other."""
+
+MANIFEST = "manifest.json"
+PRIVATE = "private.json"
+
+_AGAIN = "Export it again: privynet-opt export RESULT_DIR."
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the cloud may know.
+
+    Attributes:
+        content: The JSON object.
+        sha256: Hash of the file; it names the bundle wherever features travel.
+    """
+
+    content: dict[str, Any]
+    sha256: str
+
+    @property
+    def coding(self) -> FeatureCoding:
+        """How features are sent."""
+        return FeatureCoding.from_dict(self.content["coding"])
+
+    @property
+    def image_size(self) -> int:
+        """Rows and columns of an image."""
+        return int(self.content["data"]["image_size"])
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A whole bundle, on the device.
+
+    Attributes:
+        directory: Its folder.
+        manifest: What the cloud may know.
+        private: What stays with the user.
+    """
+
+    directory: Path
+    manifest: Manifest
+    private: dict[str, Any]
+
+    @property
+    def network_path(self) -> Path:
+        """The exported network."""
+        return self.directory / str(self.manifest.content["file"]["name"])
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Predicted and measured values, wherever they are kept."""
+        values: dict[str, Any] = self.private.get("values") or self.manifest.content["values"]
+        return values
+
+
+def write_bundle(
+    directory: Path, network_file: str, public: dict[str, Any], private: dict[str, Any]
+) -> Bundle:
+    """Write manifest and private part beside an exported network.
+
+    Args:
+        directory: The bundle's folder, which holds the network.
+        network_file: The network's file name.
+        public: What the manifest says; an identifier and the format are added.
+        private: What the private part says; hashes and a salt are added.
+
+    Returns:
+        The bundle.
+
+    Raises:
+        OutputError: If a file cannot be written.
+    """
+    content = {"format_version": FORMAT_VERSION, "bundle_id": secrets.token_hex(16), **public}
+    text = _as_text(content)
+    manifest = Manifest(content, hashlib.sha256(text.encode()).hexdigest())
+    kept = {
+        "format_version": FORMAT_VERSION,
+        "note": "Keep this file and the network to yourself: they tell which filters are kept.",
+        "manifest_sha256": manifest.sha256,
+        "network_sha256": file_sha256(directory / network_file),
+        "salt": secrets.token_hex(16),
+        **private,
+    }
+    write_atomically(directory / MANIFEST, text)
+    write_atomically(directory / PRIVATE, _as_text(kept))
+    os.chmod(directory / PRIVATE, 0o600)
+    return Bundle(directory, manifest, kept)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest, in a bundle or where it travelled with features.
+
+    Args:
+        path: The file.
+
+    Raises:
+        BundleError: If it is no manifest of this version.
+    """
+    text, content = _read(path)
+    needed = ("coding", "data", "file", "costs")
+    missing = [name for name in needed if name not in content]
+    if missing:
+        raise BundleError(f"a manifest must have `{missing[0]}`, but {path} has not. {_AGAIN}")
+    return Manifest(content, hashlib.sha256(text.encode()).hexdigest())
+
+
+def load_bundle(directory: Path) -> Bundle:
+    """Read a bundle and make sure that its three files belong together.
+
+    Args:
+        directory: The folder that `export` wrote.
+
+    Raises:
+        BundleError: If a file is missing, unreadable or not the one that was exported.
+    """
+    if not (directory / MANIFEST).is_file():
+        raise BundleError(
+            f"a bundle must be a folder that `privynet-opt export` wrote, but {directory} has no "
+            f"{MANIFEST}. {_AGAIN}"
+        )
+    manifest = read_manifest(directory / MANIFEST)
+    _, private = _read(directory / PRIVATE)
+    bundle = Bundle(directory, manifest, private)
+    _check(directory / MANIFEST, manifest.sha256, private.get("manifest_sha256"))
+    if not bundle.network_path.is_file():
+        raise BundleError(
+            f"a bundle must hold its network, but {bundle.network_path} is missing. {_AGAIN}"
+        )
+    _check(bundle.network_path, file_sha256(bundle.network_path), private.get("network_sha256"))
+    return bundle
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hash of a file's bytes.
+
+    Args:
+        path: The file.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _as_text(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _read(path: Path) -> tuple[str, dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)
+        version = content["format_version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BundleError(
+            f"{path.name} must be one that `privynet-opt export` wrote, but {path} cannot be used "
+            f"({type(error).__name__}). {_AGAIN}"
+        ) from error
+    if version != FORMAT_VERSION:
+        raise BundleError(
+            f"`format_version` must be {FORMAT_VERSION}, but {path} has {version!r}. {_AGAIN}"
+        )
+    return text, content
+
+
+def _check(path: Path, actual: str, stated: object) -> None:
+    if actual != stated:
+        raise BundleError(
+            f"a bundle must be as it was exported, but {path} has the hash {actual[:12]}… and "
+            f"{PRIVATE} states {str(stated)[:12]}…. Restore the file, or export again."
+        )

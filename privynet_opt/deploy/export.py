@@ -1,0 +1,221 @@
+"""Export a chosen topology: the device network as a file, checked, with its manifest."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from privynet_opt import __version__
+from privynet_opt.characterization.channel_statistics import BATCH
+from privynet_opt.characterization.characterize import load_splits
+from privynet_opt.datasets.image_set import Splits
+from privynet_opt.deploy.bundle import MANIFEST, Bundle, write_bundle
+from privynet_opt.deploy.channels import choose_channels, needs_images
+from privynet_opt.deploy.choice import Choice
+from privynet_opt.deploy.coding import FeatureCoding
+from privynet_opt.deploy.device_network import DeviceNetwork
+from privynet_opt.deploy.network_file import load_network, require, write_network
+from privynet_opt.deploy.runtime import measure_runtime
+from privynet_opt.deploy.self_check import N_IMAGES, random_images, self_check
+from privynet_opt.deploy.weights_licence import known_licence
+from privynet_opt.errors import DataError, NetworkError, OutputError, TopologyError
+from privynet_opt.networks.backbone import Backbone, load_backbone
+from privynet_opt.networks.cuts import Cut, choose_cuts, find_cuts
+from privynet_opt.networks.local import build_local_network
+from privynet_opt.save import prepare_output
+from privynet_opt.topology import SEEDED_STRATEGIES
+
+SECRET_SEED_BITS = 63
+"""A seed that nobody tries out; numpy and JSON take it as it is."""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How a choice is exported.
+
+    Attributes:
+        file_format: One of `network_file.FORMATS`.
+        bits: One of `coding.FEATURE_BITS`.
+        data: Where the study's images are; needed where filters are chosen by statistics of them
+            and where features are coded by their ranges. None also for data the package can make.
+        weights: Weights file or name; None takes the study's.
+        secret_seed: Whether filters are drawn anew with a seed that is in no study.
+        allow_other: Whether weights and images may be others than those that were measured.
+        skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
+    """
+
+    file_format: str = "pt2"
+    bits: int = 32
+    data: Path | None = None
+    weights: str | None = None
+    secret_seed: bool = False
+    allow_other: bool = False
+    skip_bad: bool = False
+
+
+def export(choice: Choice, output: Path, options: ExportOptions) -> Bundle:
+    """Write a bundle.
+
+    Args:
+        choice: What is exported.
+        output: The bundle's folder; it must not hold another bundle.
+        options: How.
+
+    Returns:
+        The bundle, its network checked against PyTorch.
+
+    Raises:
+        OutputError: If the folder holds a bundle or cannot be written to.
+        TopologyError: If a secret seed is asked for where nothing is drawn.
+        PrivyNetOptError: If network, weights or images are not usable or not those measured.
+    """
+    require(options.file_format)
+    if (output / MANIFEST).exists():
+        raise OutputError(
+            f"`output` must not hold a bundle yet, but {output} does. Features and cloud networks "
+            "belong to the bundle they were made with: choose another --output folder."
+        )
+    choice = _with_secret_seed(choice) if options.secret_seed else choice
+    spec = choice.spec
+    backbone = load_backbone(spec.network.name, options.weights or spec.network.weights)
+    _check_weights(choice, backbone, options.allow_other)
+    image_size = spec.data.image_size
+    (cut,) = choose_cuts(find_cuts(backbone.graph, image_size), [choice.topology.cut_layer])
+    splits = _images(choice, cut, options)
+    kept = choose_channels(choice.topology, backbone, cut, splits, choice.table.searched)
+    local = build_local_network(backbone, cut, kept)
+    coding = FeatureCoding.fitted(
+        options.bits, (len(kept), cut.height, cut.width), _features(local, backbone, splits)
+    )
+    network = DeviceNetwork(local, backbone.mean, backbone.std, coding)
+    path = prepare_output(output) / f"network.{options.file_format}"
+    write_network(network, image_size, path)
+    return _described(choice, backbone, network, kept, splits, path, options)
+
+
+def _with_secret_seed(choice: Choice) -> Choice:
+    topology = choice.topology
+    profile = choice.table.cuts[topology.cut_layer]
+    is_drawn = topology.selection_strategy in SEEDED_STRATEGIES
+    if not is_drawn or topology.kept_filters == profile.channels:
+        raise TopologyError(
+            f"a secret seed must have filters to draw, but {topology} draws none. Leave "
+            "--secret-seed out, or choose a row of the front by random or privynet with --point."
+        )
+    seed = secrets.randbits(SECRET_SEED_BITS)
+    # What was measured was measured of the other draw.
+    point = {name: value for name, value in choice.point.items() if "measured" not in name}
+    return replace(choice, topology=replace(topology, selection_seed=seed), point=point)
+
+
+def _check_weights(choice: Choice, backbone: Backbone, allow_other: bool) -> None:
+    measured = choice.table.sidecar["network"].get("weights_sha256")
+    if backbone.weights_sha256 != measured and not allow_other:
+        raise NetworkError(
+            f"`weights` must be those that were measured (hash {str(measured)[:12]}…), but "
+            f"{backbone.weights} has {backbone.weights_sha256[:12]}…. Give them with --weights, or "
+            "allow others with --allow-other: no prediction holds for them."
+        )
+
+
+def _images(choice: Choice, cut: Cut, options: ExportOptions) -> Splits | None:
+    """Return the study's images where they are needed or given; those that were measured."""
+    is_needed = options.bits <= 8 or needs_images(choice.topology, cut)
+    if options.data is None and not is_needed:
+        return None
+    splits = load_splits(choice.spec, options.data, options.skip_bad)
+    measured = choice.table.sidecar["data"].get("sha256", {})
+    for name in ("cloud", "attacker"):
+        if getattr(splits, name).sha256() != measured.get(name) and not options.allow_other:
+            raise DataError(
+                f"`--data` must be the images that were measured, but the {name}'s images of "
+                f"{options.data or choice.spec.data.name} have another hash. Give those, or allow "
+                "others with --allow-other: no prediction holds for them."
+            )
+    return splits
+
+
+@torch.no_grad()
+def _features(local: nn.Module, backbone: Backbone, splits: Splits | None) -> Iterator[Tensor]:
+    """Yield the features of the images that the predictions assume the cloud to be trained on."""
+    if splits is not None:
+        for images in splits.cloud.images.split(BATCH):
+            yield local(backbone.normalise(images))
+
+
+def _described(
+    choice: Choice,
+    backbone: Backbone,
+    network: DeviceNetwork,
+    kept: tuple[int, ...],
+    splits: Splits | None,
+    path: Path,
+    options: ExportOptions,
+) -> Bundle:
+    """Check and time the written network, and write what is known of it."""
+    image_size = choice.spec.data.image_size
+    run = load_network(path)
+    if splits is None:
+        images, which = random_images(image_size), "random"
+    else:
+        images, which = splits.cloud.images[:N_IMAGES], "the study's"
+    check = self_check(network, run, images, which)
+    runtime = measure_runtime(network, images[:1], run if path.suffix == ".onnx" else None)
+    topology, sidecar = choice.topology, choice.table.sidecar
+    is_secret = (
+        topology.selection_strategy in SEEDED_STRATEGIES
+        and topology.kept_filters < choice.table.cuts[topology.cut_layer].channels
+    )
+    values = {"values": choice.values}
+    coding = network.coding
+    public = {
+        "privynet_opt": __version__,
+        "study": {"name": choice.spec.name, "table_sha256": sidecar["table_sha256"]},
+        "network": {
+            "name": backbone.name,
+            "weights": backbone.weights,
+            "weights_sha256": backbone.weights_sha256,
+            "weights_as_measured": backbone.weights_sha256
+            == sidecar["network"].get("weights_sha256"),
+            "weights_licence": known_licence(choice.spec, backbone),
+            "weights_provenance": sidecar["network"].get("provenance", ""),
+        },
+        "topology": {
+            "cut_layer": topology.cut_layer,
+            "kept_filters": topology.kept_filters,
+            "selection_strategy": topology.selection_strategy,
+            "choice_is_secret": is_secret,
+        },
+        "data": {
+            "name": choice.spec.data.name,
+            "image_size": image_size,
+            "classes": list(choice.spec.data.classes),
+        },
+        "file": {
+            "name": path.name,
+            "format": options.file_format,
+            "bytes": path.stat().st_size,
+            "input": {"name": "images", "dtype": "uint8", "shape": ["n", 3, *2 * [image_size]]},
+            "output": {
+                "name": "features",
+                "dtype": str(coding.dtype).removeprefix("torch."),
+                "shape": ["n", *coding.coded_shape],
+            },
+        },
+        "coding": coding.as_dict(),
+        "costs": choice.costs | {"sent_bytes": coding.bytes_per_image},
+        "self_check": check.as_dict(),
+        "runtime": runtime.as_dict(),
+        **({} if is_secret else values),
+    }
+    private = {
+        "selection_seed": topology.selection_seed,
+        "kept_channels": list(kept),
+        **(values if is_secret else {}),
+    }
+    return write_bundle(path.parent, path.name, public, private)

@@ -1,0 +1,191 @@
+"""The exported network as a file: written by torch.export or the ONNX exporter, read back to run.
+
+Nothing but the device network's own tensors goes into a file: no example images, and no trace of
+where on this machine it was built.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from privynet_opt.deploy.device_network import DeviceNetwork
+from privynet_opt.errors import NetworkError, OutputError
+
+FORMATS = ("pt2", "onnx")
+"""torch.export's archive, which torch runs, and ONNX, which onnxruntime and many devices run."""
+
+ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+"""What the format ``onnx`` needs beyond the package's requirements."""
+
+Run = Callable[[Tensor], Tensor]
+"""Maps uint8 images ``(n, 3, size, size)`` to coded features ``(n, *coded_shape)``."""
+
+
+def require(file_format: str) -> None:
+    """Make sure that what a format needs is installed.
+
+    Args:
+        file_format: One of `FORMATS`.
+
+    Raises:
+        NetworkError: If it is not.
+    """
+    if file_format != "onnx":
+        return
+    for package in ONNX_PACKAGES:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise NetworkError(
+                f"the format onnx must have the packages {', '.join(ONNX_PACKAGES)}, but {package} "
+                f"cannot be imported ({error}). Install privynet_opt[onnx]."
+            ) from error
+
+
+def write_network(network: DeviceNetwork, image_size: int, path: Path) -> None:
+    """Write a network that takes any number of images at once.
+
+    Args:
+        network: What runs on the device.
+        image_size: Rows and columns of an image.
+        path: The file; its ending is one of `FORMATS`.
+
+    Raises:
+        NetworkError: If what the format needs is not installed.
+        OutputError: If the file cannot be written.
+    """
+    require(path.suffix[1:])
+    example = torch.zeros(2, 3, image_size, image_size, dtype=torch.uint8)
+    any_number = {0: torch.export.Dim.DYNAMIC}
+    content = io.BytesIO()
+    with _quiet():
+        program = torch.export.export(network.eval(), (example,), dynamic_shapes=(any_number,))
+        if path.suffix == ".pt2":
+            _forget_origin(program)
+            torch.export.save(program, content)
+        else:
+            exported: Any = torch.onnx.export(
+                program,
+                input_names=["images"],
+                output_names=["features"],
+                dynamo=True,
+                verbose=False,
+            )
+            proto = exported.model_proto
+            _forget_onnx_origin(proto)
+            content.write(proto.SerializeToString(deterministic=True))
+    write_bytes_atomically(path, content.getvalue())
+
+
+def load_network(path: Path) -> Run:
+    """Return an exported network, ready to run.
+
+    Args:
+        path: What `write_network` wrote.
+
+    Raises:
+        NetworkError: If the file cannot be read or what its format needs is not installed.
+    """
+    require(path.suffix[1:])
+    try:
+        return _load_onnx(path) if path.suffix == ".onnx" else _load_pt2(path)
+    except Exception as error:  # torch and onnxruntime report unreadable files by many types
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
+        raise NetworkError(
+            f"an exported network must be readable, but {path} is not "
+            f"({type(error).__name__}: {reason[:120]}). Export it again."
+        ) from error
+
+
+def write_bytes_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is either whole or not there.
+
+    Args:
+        path: The file; its folder is made if missing.
+        content: Its bytes.
+
+    Raises:
+        OutputError: If the file cannot be written, for instance because the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OutputError(
+            f"`output` must be writable, but {path} is not ({error.strerror}). "
+            "Free some space or choose another folder; what is finished is kept."
+        ) from error
+
+
+def _load_pt2(path: Path) -> Run:
+    with _quiet():
+        module = torch.export.load(path).module()
+
+    @torch.inference_mode()
+    def run(images: Tensor) -> Tensor:
+        coded: Tensor = module(images)
+        return coded
+
+    return run
+
+
+def _load_onnx(path: Path) -> Run:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(
+        path.read_bytes(), options, providers=["CPUExecutionProvider"]
+    )
+
+    def run(images: Tensor) -> Tensor:
+        return torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+
+    return run
+
+
+def _forget_origin(program: Any) -> None:
+    program.example_inputs = None
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)
+
+
+def _forget_onnx_origin(proto: Any) -> None:
+    proto.graph.doc_string = ""
+    for item in (*proto.graph.node, *proto.graph.value_info, proto.graph, proto):
+        item.ClearField("metadata_props")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporters' notes to themselves; errors still come through."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

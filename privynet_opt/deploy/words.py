@@ -1,0 +1,108 @@
+"""What the deploying commands print on stdout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from privynet_opt.metrics import PREDICTED
+from privynet_opt.plain_text import aligned, wrapped
+from privynet_opt.report.words import format_interval, format_value, topology_words
+
+if TYPE_CHECKING:
+    from privynet_opt.deploy.bundle import Bundle
+    from privynet_opt.deploy.choice import Choice
+
+FEW_SEEDS = (
+    "The filters were drawn with a seed of the study: whoever knows the study can try its few "
+    "seeds. --secret-seed draws with one that nobody can look up."
+)
+
+SCRATCH = (
+    "PyTorch allocates more than the tensors that are alive: inside an operator it copies input, "
+    "filters and output into the layout its kernel wants."
+)
+
+
+def bundle_lines(bundle: Bundle, choice: Choice) -> list[str]:
+    """Return what an export did.
+
+    Args:
+        bundle: What was written.
+        choice: What was asked for.
+    """
+    content = bundle.manifest.content
+    topology = choice.topology
+    file, coding, network = content["file"], content["coding"], content["network"]
+    phrase = topology_words(topology.cut_layer, topology.kept_filters, topology.selection_strategy)
+    lines = [
+        f"Exported: {network['name']} cut after {phrase}",
+        f"{bundle.network_path} ({file['bytes'] / 1000:,.0f} kB)",
+        f"  in   uint8    {_shape(file['input']['shape'])}",
+        f"  out  {file['output']['dtype']:<8} {_shape(file['output']['shape'])}, "
+        f"{coding['bits']} bits a feature",
+        "",
+        *_comparison(bundle),
+        "",
+        *_check_lines(content["self_check"]),
+        *wrapped(f"Weights: {network['weights']}; licence {network['weights_licence']}", "", "  "),
+        "",
+        f"Files in {bundle.directory}",
+        *aligned(
+            [
+                ("manifest.json", "may go to the cloud; `extract` copies it to the features"),
+                (file["name"], "the local network: runs on the device, stays with you"),
+                ("private.json", "which filters are kept: stays with you"),
+            ],
+            "<<",
+        ),
+    ]
+    is_study_seed = content["topology"]["choice_is_secret"] and topology.selection_seed < 1000
+    return lines + (["", *wrapped(FEW_SEEDS)] if is_study_seed else [])
+
+
+def _comparison(bundle: Bundle) -> list[str]:
+    """Return predictions beside what is measured."""
+    content, values = bundle.manifest.content, bundle.values
+    costs, runtime = content["costs"], content["runtime"]
+    rows = [("", "predicted", "90% interval", "measured")]
+    for target in PREDICTED:
+        lower, value, upper = values["predicted"][target]
+        measured = values["measured"].get(target)
+        said = "-"
+        if measured is not None:
+            said = f"{format_value(target, measured)} ({values['measured_fidelity']})"
+        interval = format_interval(target, lower, upper)
+        rows.append((target, format_value(target, value), interval, said))
+    peak, sent = costs["peak_activation_bytes"], costs["feature_bytes"]
+    rows += [
+        ("live tensors", _bytes(peak), "exact", _bytes(runtime["tensor_bytes"])),
+        ("allocated", "", "", _bytes(runtime["allocated_bytes"])),
+        ("sent per image", _bytes(sent), "exact", _bytes(costs["sent_bytes"])),
+        ("weights", _bytes(costs["parameter_bytes"]), "exact", "in the file"),
+    ]
+    for name, milliseconds in runtime["milliseconds"].items():
+        rows.append((f"{name}, ms/image", "", "", f"{milliseconds:.3g} ms"))
+    threads = runtime["threads"]
+    lines = aligned(rows, "<>>>")
+    lines.append(f"  measured here with {threads} thread{'s' if threads > 1 else ''}, one image")
+    if runtime["allocated_bytes"] > 1.15 * peak:
+        lines += wrapped(SCRATCH, "  ", "  ")
+    return lines
+
+
+def _check_lines(check: dict[str, Any]) -> list[str]:
+    return wrapped(
+        f"Self-check: on {check['n_images']} {check['images']} images the file differs from "
+        f"PyTorch by at most {check['largest_difference']:.1e} (largest feature "
+        f"{check['largest_feature']:.3g})",
+        "",
+        "  ",
+    )
+
+
+def _shape(shape: list[Any]) -> str:
+    return " × ".join(map(str, shape))
+
+
+def _bytes(value: float) -> str:
+    return format_value("memory_bytes", value)
