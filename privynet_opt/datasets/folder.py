@@ -35,8 +35,7 @@ def load_folder(directory: Path, image_size: int, skip_bad: bool = False) -> Ima
         DataError: If there is no class folder, no image, or, unless such are skipped, a file that
             cannot be decoded.
     """
-    classes = sorted(p for p in directory.iterdir() if p.is_dir())
-    files = [(path, label) for label, c in enumerate(classes) for path in _images(c)]
+    class_names, files = class_files(directory)
     if not files:
         raise DataError(
             f"`--data` must have one folder of images per class, but {directory} has none. "
@@ -46,20 +45,40 @@ def load_folder(directory: Path, image_size: int, skip_bad: bool = False) -> Ima
     is_good = np.ones(len(files), dtype=bool)
     for index, (path, _) in enumerate(files):
         try:
-            pixels[index] = _decode(path, image_size)
+            pixels[index] = decode(path, image_size)
         except DataError:
             if not skip_bad:
                 raise
             is_good[index] = False
-    _warn_of_skipped([path for (path, _), good in zip(files, is_good, strict=True) if not good])
+    warn_of_skipped([path for (path, _), good in zip(files, is_good, strict=True) if not good])
     return ImageSet(
         torch.from_numpy(pixels[is_good]).permute(0, 3, 1, 2).contiguous(),
         torch.tensor([label for (_, label), good in zip(files, is_good, strict=True) if good]),
-        tuple(c.name for c in classes),
+        class_names,
     )
 
 
-def _warn_of_skipped(paths: list[Path]) -> None:
+def class_files(directory: Path) -> tuple[tuple[str, ...], list[tuple[Path, int]]]:
+    """List the image files below a folder of class folders.
+
+    Args:
+        directory: The folder; each sub-folder is a class.
+
+    Returns:
+        The classes in alphabetical order, and each file with the position of its class; files in
+        alphabetical order within a class.
+    """
+    classes = sorted(p for p in directory.iterdir() if p.is_dir())
+    files = [(path, label) for label, c in enumerate(classes) for path in _images(c)]
+    return tuple(c.name for c in classes), files
+
+
+def warn_of_skipped(paths: list[Path]) -> None:
+    """Warn of image files that were left out.
+
+    Args:
+        paths: The files; none warns of nothing.
+    """
     if paths:
         files = "1 file that is" if len(paths) == 1 else f"{len(paths):,} files that are"
         named = ", ".join(str(path) for path in paths[:MOST_NAMED])
@@ -71,7 +90,20 @@ def _images(directory: Path) -> Iterator[Path]:
     return iter(sorted(p for p in directory.iterdir() if p.suffix.lower() in SUFFIXES))
 
 
-def _decode(path: Path, size: int) -> np.ndarray:
+def decode(path: Path, size: int) -> np.ndarray:
+    """Return an image file's pixels.
+
+    Args:
+        path: The file.
+        size: Rows and columns; an image of another size is resized (its shorter side) and cropped
+            to the centre.
+
+    Returns:
+        uint8, shape ``(size, size, 3)``.
+
+    Raises:
+        DataError: If it cannot be decoded.
+    """
     from PIL import Image, ImageOps
 
     try:

@@ -1,1 +1,1 @@
-"""From a chosen topology to a split that runs: export, extraction, the cloud network, predictions."""
+"""From a chosen topology to a split that runs: exported, trained in the cloud, predicting."""

@@ -29,12 +29,14 @@ class Choice:
         table: Its measurements.
         topology: What is deployed.
         point: Its row of the front: predictions with intervals, exact costs, measured values.
+        confidence: Level of the intervals.
     """
 
     spec: StudySpec
     table: CharacterizationTable
     topology: LocalTopology
     point: dict[str, Any]
+    confidence: float
 
     @property
     def costs(self) -> dict[str, int]:
@@ -54,6 +56,7 @@ class Choice:
                 target: [self.point[f"{target}{end}"] for end in ("_lower", "", "_upper")]
                 for target in PREDICTED
             },
+            "confidence": self.confidence,
             "measured": measured,
             "measured_fidelity": self.point.get("measured_fidelity") or None,
         }
@@ -79,7 +82,7 @@ def choose(directory: Path, point: int | None = None) -> Choice:
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
         place, front, best = saved["study_path"], saved["front"], saved["recommended"]
-        answered = saved["table_sha256"]
+        answered, confidence = saved["table_sha256"], float(saved["confidence"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OutputError(
             f"a result must be a folder that `privynet-opt run` wrote, but {path} cannot be used "
@@ -98,7 +101,8 @@ def choose(directory: Path, point: int | None = None) -> Choice:
             "a topology must be recommended to be exported, but none meets every limit. Relax "
             "a limit, or choose a row of the front with --point."
         )
-    return Choice(spec, table, LocalTopology(*(row[name] for name in TOPOLOGY_COLUMNS)), row)
+    topology = LocalTopology(*(row[name] for name in TOPOLOGY_COLUMNS))
+    return Choice(spec, table, topology, row, confidence)
 
 
 def _row(front: list[dict[str, Any]], point: int) -> dict[str, Any]:

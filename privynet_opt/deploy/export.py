@@ -161,9 +161,9 @@ def _described(
     image_size = choice.spec.data.image_size
     run = load_network(path)
     if splits is None:
-        images, which = random_images(image_size), "random"
+        images, which = random_images(image_size), "random images"
     else:
-        images, which = splits.cloud.images[:N_IMAGES], "the study's"
+        images, which = splits.cloud.images[:N_IMAGES], "images of the study"
     check = self_check(network, run, images, which)
     runtime = measure_runtime(network, images[:1], run if path.suffix == ".onnx" else None)
     topology, sidecar = choice.topology, choice.table.sidecar

@@ -1,0 +1,206 @@
+"""Images in a fixed order, read as they are needed, so that memory does not grow with their number.
+
+Image folders are streamed. Everything else that `datasets` loads is one file on disk and is held in
+memory as 8-bit pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from privynet_opt.datasets.folder import SUFFIXES, class_files, decode, warn_of_skipped
+from privynet_opt.datasets.image_set import ImageSet
+from privynet_opt.datasets.load import load_images
+from privynet_opt.datasets.torchvision_sets import is_download
+from privynet_opt.errors import DataError
+
+PARTS = ("train", "test")
+"""Training images, and test images where the source keeps them apart."""
+
+DECODERS = 4
+"""Threads that decode image files; decoding lets go of Python's lock."""
+
+
+class ImageSource(Protocol):
+    """Labelled images by position."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One name per class."""
+
+    def __len__(self) -> int:
+        """Return how many images there are."""
+
+    def batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Return uint8 images ``(n, 3, size, size)`` and int64 labels ``(n,)``."""
+
+    def fingerprint(self) -> str:
+        """Return a hash that another selection of images does not have."""
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Image files, decoded when asked for.
+
+    Attributes:
+        root: The folder they lie in.
+        files: Their paths and labels.
+        class_names: One name per class.
+        image_size: Rows and columns that they are brought to.
+        skip_bad: Leave out files that cannot be decoded, and warn of them.
+    """
+
+    root: Path
+    files: tuple[tuple[Path, int], ...]
+    class_names: tuple[str, ...]
+    image_size: int
+    skip_bad: bool = False
+
+    def __len__(self) -> int:
+        """Return how many files there are."""
+        return len(self.files)
+
+    def batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Decode some of the images.
+
+        Args:
+            start: Position of the first.
+            stop: Position after the last.
+
+        Returns:
+            Images and labels of those that can be decoded.
+
+        Raises:
+            DataError: If one of them cannot be decoded, unless such are skipped.
+        """
+        wanted = self.files[start:stop]
+        with ThreadPoolExecutor(DECODERS) as pool:
+            decoded = list(pool.map(self._decode, (path for path, _ in wanted)))
+        pairs = [(p, label) for p, (_, label) in zip(decoded, wanted, strict=True) if p is not None]
+        warn_of_skipped([f for (f, _), p in zip(wanted, decoded, strict=True) if p is None])
+        pixels = torch.empty((len(pairs), self.image_size, self.image_size, 3), dtype=torch.uint8)
+        for place, (image, _) in zip(pixels, pairs, strict=True):
+            place.copy_(torch.from_numpy(image.copy()))
+        labels = torch.tensor([label for _, label in pairs], dtype=torch.int64)
+        return pixels.permute(0, 3, 1, 2).contiguous(), labels
+
+    def fingerprint(self) -> str:
+        """Return a hash over names, sizes in bytes and labels; contents are not read."""
+        digest = hashlib.sha256(repr((self.class_names, self.skip_bad)).encode())
+        for path, label in self.files:
+            name = path.relative_to(self.root).as_posix()
+            digest.update(f"{name}\0{path.stat().st_size}\0{label}\n".encode())
+        return digest.hexdigest()
+
+    def _decode(self, path: Path) -> NDArray[np.uint8] | None:
+        try:
+            return decode(path, self.image_size)
+        except DataError:
+            if self.skip_bad:
+                return None
+            raise
+
+
+@dataclass(frozen=True)
+class LoadedImages:
+    """Images that are in memory.
+
+    Attributes:
+        loaded: The images.
+    """
+
+    loaded: ImageSet
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One name per class."""
+        return self.loaded.class_names
+
+    def __len__(self) -> int:
+        """Return how many images there are."""
+        return len(self.loaded)
+
+    def batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Return some of the images and their labels.
+
+        Args:
+            start: Position of the first.
+            stop: Position after the last.
+        """
+        return self.loaded.images[start:stop], self.loaded.labels[start:stop]
+
+    def fingerprint(self) -> str:
+        """Return a hash over pixels and labels."""
+        return self.loaded.sha256()
+
+
+def open_images(
+    name: str,
+    directory: Path | None,
+    image_size: int,
+    classes: Sequence[str] = (),
+    skip_bad: bool = False,
+) -> dict[str, ImageSource]:
+    """Open labelled images.
+
+    Args:
+        name: What the study calls its data.
+        directory: As for `datasets.load_images`.
+        image_size: Rows and columns of an image.
+        classes: Names of the classes to keep; none keeps all.
+        skip_bad: Leave out files of a folder that cannot be decoded, and warn of them.
+
+    Returns:
+        Sources by part, ``"train"`` and perhaps ``"test"``, with the same classes.
+
+    Raises:
+        DataError: If there are no images, no labels, or not the classes.
+    """
+    is_folder = directory is not None and directory.is_dir() and not is_download(name, directory)
+    if not is_folder:
+        sets = load_images(name, directory, image_size, classes)
+        return {
+            part: LoadedImages(images)
+            for part, images in zip(PARTS, sets, strict=True)
+            if images is not None
+        }
+    assert directory is not None
+    if all((directory / part).is_dir() for part in PARTS):
+        roots = {part: directory / part for part in PARTS}
+    else:
+        roots = {"train": directory}
+    sources = {p: _files_in(root, image_size, classes, skip_bad) for p, root in roots.items()}
+    if len({source.class_names for source in sources.values()}) > 1:
+        raise DataError(
+            f"`--data` must have the same classes in train and test, but in {directory} they "
+            "differ. Add the missing class folders."
+        )
+    return dict(sources)  # as sources of any kind
+
+
+def _files_in(root: Path, image_size: int, classes: Sequence[str], skip_bad: bool) -> ImageFiles:
+    names, files = class_files(root)
+    if not files:
+        flat = sum(path.suffix.lower() in SUFFIXES for path in root.iterdir())
+        raise DataError(
+            f"`--data` must have one folder of images per class, but {root} has "
+            + (f"{flat} images and no labels" if flat else "none")
+            + ". Sort the images into folders named by class."
+        )
+    if classes:
+        places = ImageSet(
+            torch.arange(len(files)), torch.tensor([label for _, label in files]), names
+        ).of_classes(classes)  # positions stand for pixels
+        positions = zip(places.images.tolist(), places.labels.tolist(), strict=True)
+        files, names = [(files[p][0], label) for p, label in positions], places.class_names
+    return ImageFiles(root, tuple(files), names, image_size, skip_bad)
