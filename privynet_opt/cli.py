@@ -13,9 +13,12 @@ from privynet_opt.commands import (
     audit,
     characterize,
     export,
+    extract,
     new_study,
+    predict,
     run,
     studies,
+    train_cloud,
     tune,
     validate,
 )
@@ -31,6 +34,9 @@ COMMANDS = (
     audit,
     validate,
     export,
+    extract,
+    train_cloud,
+    predict,
 )
 """In the order in which ``--help`` lists them."""
 

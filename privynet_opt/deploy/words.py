@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from privynet_opt.metrics import PREDICTED
@@ -11,6 +13,8 @@ from privynet_opt.report.words import format_interval, format_value, topology_wo
 if TYPE_CHECKING:
     from privynet_opt.deploy.bundle import Bundle
     from privynet_opt.deploy.choice import Choice
+    from privynet_opt.deploy.extract import Extraction
+    from privynet_opt.deploy.feature_folder import FeatureFolder
 
 FEW_SEEDS = (
     "The filters were drawn with a seed of the study: whoever knows the study can try its few "
@@ -65,6 +69,72 @@ def bundle_lines(bundle: Bundle, choice: Choice) -> list[str]:
     if is_secret and bundle.private["selection_seed"] == topology.selection_seed:
         lines += ["", *wrapped(FEW_SEEDS, "", "  ")]
     return lines
+
+
+def extraction_lines(done: Extraction) -> list[str]:
+    """Return what an extraction did.
+
+    Args:
+        done: From `extract`.
+    """
+    folder = done.folder
+    parts = " and ".join(f"{n:,} {part} images" for part, n in done.n_images.items())
+    sent = sum((folder.directory / shard.name).stat().st_size for shard in folder.shards)
+    rate = f", {done.n_extracted / done.seconds:,.0f} images/s" if done.n_extracted else ""
+    kept = sum(done.n_images.values()) - done.n_extracted
+    was_there = f"; {kept:,} were there already" if kept else ""
+    return [
+        f"Extracted: features of {parts} of {len(folder.class_names)} classes{was_there}",
+        f"{len(folder.shards):,} shards of {_bytes(sent)} in all in {folder.directory}{rate}",
+        "Send that folder to the cloud: it says nothing of which filters are kept.",
+        f"Train on it there: privynet-opt train-cloud {folder.directory}",
+    ]
+
+
+def print_epoch(epoch: int, held_out_loss: float) -> None:
+    """Show on a terminal's stderr how far a training is.
+
+    Args:
+        epoch: Epochs trained.
+        held_out_loss: After the last one.
+    """
+    if sys.stderr.isatty():
+        print(f"epoch {epoch}: held-out loss {held_out_loss:.4f}", file=sys.stderr)
+
+
+def training_lines(metrics: dict[str, Any], folder: FeatureFolder, output: Path) -> list[str]:
+    """Return what a cloud network reached.
+
+    Args:
+        metrics: From `train_cloud`.
+        folder: The features it was trained on.
+        output: Where its files are.
+    """
+    values = folder.manifest.content.get("values")
+    said = "its prediction is secret, as the choice of filters is: `export` printed it"
+    if values is not None:
+        lower, value, upper = values["predicted"]["accuracy"]
+        interval = format_interval("accuracy", lower, upper)
+        said = f"predicted {format_value('accuracy', value)}, {interval}"
+    rows = [("class", "accuracy", "images")]
+    for name, score in metrics["classes"].items():
+        accuracy = "-" if score["accuracy"] is None else f"{score['accuracy']:.1%}"
+        rows.append((name, accuracy, f"{score['images']:,}"))
+    return [
+        f"Accuracy: {metrics['accuracy']:.1%} of {metrics['test_images']:,} images "
+        f"({metrics['test_images_are']}); {said}",
+        *aligned(rows, "<>>"),
+        f"Trained on {metrics['train_images']:,} images for {metrics['epochs']} epochs",
+        f"Files in {output}",
+        *aligned(
+            [
+                ("cloud.safetensors", "the cloud network"),
+                ("metrics.json", "accuracy, by class, and the confusion matrix"),
+                ("manifest.json", "of the bundle that its features come from"),
+            ],
+            "<<",
+        ),
+    ]
 
 
 def _comparison(bundle: Bundle) -> list[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -76,6 +79,8 @@ def train_cloud_network(
     recipe: TrainingRecipe,
     seed: int,
     mirrored: Tensor | None = None,
+    checkpoint: Path | None = None,
+    watch: Callable[[int, float], None] | None = None,
 ) -> tuple[CloudNetwork, int]:
     """Train a cloud network from scratch.
 
@@ -86,6 +91,9 @@ def train_cloud_network(
         recipe: Length and speed.
         seed: Seed of initial weights and order.
         mirrored: Features of the mirrored images, to train on those as well.
+        checkpoint: File that keeps the state after each epoch; a training that finds it goes on
+            from there, to the same network. None keeps nothing.
+        watch: Called after each epoch with the epochs trained and the held-out loss.
 
     Returns:
         The network at its best epoch, and the epochs trained.
@@ -105,7 +113,17 @@ def train_cloud_network(
             scores.float(), labels[positions], label_smoothing=smoothing
         )
 
-    return cloud, train(cloud, loss, len(features), recipe, seed)
+    epochs = train(
+        cloud,
+        loss,
+        len(features),
+        recipe,
+        seed,
+        checkpoint,
+        generators=(pairs.generator,),
+        watch=watch,
+    )
+    return cloud, epochs
 
 
 @torch.no_grad()

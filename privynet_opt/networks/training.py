@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -64,6 +64,8 @@ def train(
     seed: int,
     checkpoint: Path | None = None,
     is_trained: bool = False,
+    generators: Sequence[torch.Generator] = (),
+    watch: Callable[[int, float], None] | None = None,
 ) -> int:
     """Train a network in place and leave it at its best epoch, in evaluation mode.
 
@@ -77,6 +79,9 @@ def train(
             from there. None keeps nothing.
         is_trained: Whether the network was trained before: then it stays as it is unless an epoch
             makes it better on the held-out images.
+        generators: Others than torch's own that the loss draws from; a training that goes on draws
+            as if it had not been stopped.
+        watch: Called after each epoch with the epochs trained and the held-out loss.
 
     Returns:
         Epochs trained.
@@ -84,7 +89,7 @@ def train(
     n_fit = n_images - max(1, int(HELD_OUT_SHARE * n_images))
     recipe = recipe.lengthened(n_fit)
     held_out = torch.arange(n_fit, n_images).split(4 * recipe.batch_size)
-    run = _Run(network, recipe, -(-n_fit // recipe.batch_size), seed)
+    run = _Run(network, recipe, -(-n_fit // recipe.batch_size), seed, generators)
 
     def held_out_loss() -> float:
         network.eval()
@@ -100,9 +105,12 @@ def train(
         network.train()
         for positions in torch.randperm(n_fit, generator=run.generator).split(recipe.batch_size):
             run.step(loss(network, positions))
-        run.end_epoch(held_out_loss())
+        reached = held_out_loss()
+        run.end_epoch(reached)
         if checkpoint is not None:
             run.save(checkpoint)
+        if watch is not None:
+            watch(run.epoch, reached)
     network.load_state_dict(run.best_state)
     network.eval()
     return run.epoch
@@ -111,9 +119,17 @@ def train(
 class _Run:
     """The state of one training: what a step changes and what an epoch decides."""
 
-    def __init__(self, network: nn.Module, recipe: TrainingRecipe, steps: int, seed: int) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        recipe: TrainingRecipe,
+        steps: int,
+        seed: int,
+        generators: Sequence[torch.Generator],
+    ) -> None:
         self.network = network
         self.generator = torch.Generator().manual_seed(seed)
+        self.generators = (self.generator, *generators)
         self.optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer, recipe.peak_learning_rate, total_steps=recipe.max_epochs * steps
@@ -139,7 +155,8 @@ class _Run:
         state = {
             **{name: getattr(self, name) for name in _COUNTERS},
             **{name: getattr(self, name).state_dict() for name in _STATEFUL},
-            "generator": self.generator.get_state(),
+            "generators": [generator.get_state() for generator in self.generators],
+            "dropout": _global_states(),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp")
@@ -152,7 +169,17 @@ class _Run:
             setattr(self, name, state[name])
         for name in _STATEFUL:
             getattr(self, name).load_state_dict(state[name])
-        self.generator.set_state(state["generator"])
+        for generator, kept in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(kept)
+        torch.set_rng_state(state["dropout"][0])
+        if torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(state["dropout"][1:])
+
+
+def _global_states() -> list[Tensor]:
+    """Return the states of torch's own generators, which dropout draws from."""
+    on_cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return [torch.get_rng_state(), *on_cuda]
 
 
 _COUNTERS = ("epoch", "best_epoch", "best_loss", "best_state")

@@ -1,0 +1,263 @@
+"""Features on disk: shards of safetensors with their checksums, whole or not there.
+
+A folder holds the bundle's ``manifest.json``, ``features.json`` (what was extracted, and which
+images each shard holds), the shards, and ``SHA256SUMS``, one line per finished shard, which
+``sha256sum -c`` reads too. A shard holds ``features`` as they are sent, ``labels``, and
+``mirrored``, the features of the mirrored images, where those were asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from privynet_opt.characterization.results import write_atomically
+from privynet_opt.deploy.bundle import MANIFEST, Manifest, file_sha256, read_manifest
+from privynet_opt.deploy.network_file import write_bytes_atomically
+from privynet_opt.errors import BundleError, OutputError
+
+INDEX = "features.json"
+SUMS = "SHA256SUMS"
+FORMAT_VERSION = 1
+
+_AGAIN = "Run `privynet-opt extract` again with the same arguments: it makes what is missing."
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A file of features.
+
+    Attributes:
+        name: The file's name.
+        part: ``"train"`` or ``"test"``.
+        start: Position of its first image in the part's source.
+        stop: Position after the last.
+    """
+
+    name: str
+    part: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class FeatureFolder:
+    """A folder of features, finished or not.
+
+    Attributes:
+        directory: The folder.
+        manifest: Of the bundle that made them.
+        class_names: One name per class.
+        images_sha256: Fingerprint of the images, salted: the cloud cannot try images on it.
+        mirrored: Whether the features of mirrored images are there as well.
+        shards: All of them.
+    """
+
+    directory: Path
+    manifest: Manifest
+    class_names: tuple[str, ...]
+    images_sha256: str
+    mirrored: bool
+    shards: tuple[Shard, ...]
+
+    def begin(self, manifest_text: str) -> None:
+        """Claim the folder; one that was begun before goes on if it is for the same features.
+
+        Args:
+            manifest_text: Content of the bundle's manifest.
+
+        Raises:
+            OutputError: If the folder holds other features or cannot be written to.
+        """
+        path = self.directory / INDEX
+        if path.exists():
+            theirs = _read_index(path)
+            different = [name for name, value in self._index().items() if theirs.get(name) != value]
+            if different:
+                raise OutputError(
+                    f"`output` must hold features of the same {_IN_WORDS[different[0]]}, but "
+                    f"{self.directory} was begun with another. Choose another --output folder."
+                )
+        else:
+            write_atomically(self.directory / MANIFEST, manifest_text)
+            write_atomically(path, json.dumps(self._index(), indent=1, ensure_ascii=False) + "\n")
+        # A line that a killed run left torn would spoil the next one.
+        write_atomically(
+            self.directory / SUMS, "".join(f"{s}  {n}\n" for n, s in self.sums().items())
+        )
+
+    def sums(self) -> dict[str, str]:
+        """Return the checksums of finished shards by name."""
+        path = self.directory / SUMS
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        found = (re.fullmatch(r"([0-9a-f]{64})  (\S+)", line) for line in lines)
+        return {match[2]: match[1] for match in found if match}
+
+    def add(self, shard: Shard, tensors: dict[str, Tensor]) -> None:
+        """Write a shard and its checksum.
+
+        Args:
+            shard: One of `shards`.
+            tensors: ``features``, ``labels`` and perhaps ``mirrored``.
+
+        Raises:
+            OutputError: If it cannot be written.
+        """
+        path = self.directory / shard.name
+        write_bytes_atomically(path, safetensors.torch.save(tensors))
+        try:
+            with (self.directory / SUMS).open("a", encoding="utf-8") as stream:
+                stream.write(f"{file_sha256(path)}  {shard.name}\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise OutputError(
+                f"`output` must be writable, but {self.directory / SUMS} is not "
+                f"({error.strerror}). Free some space and run the command again."
+            ) from error
+
+    def unfinished(self) -> list[Shard]:
+        """Return the shards that are missing or damaged."""
+        sums = self.sums()
+        return [
+            shard
+            for shard in self.shards
+            if shard.name not in sums
+            or not (self.directory / shard.name).is_file()
+            or file_sha256(self.directory / shard.name) != sums[shard.name]
+        ]
+
+    def check(self) -> None:
+        """Make sure that every shard is there and as it was written.
+
+        Raises:
+            BundleError: If one is not; the message names it.
+        """
+        sums = self.sums()
+        for shard in self.shards:
+            path = self.directory / shard.name
+            if shard.name not in sums or not path.is_file():
+                finished = len({s.name for s in self.shards} & set(sums))
+                raise BundleError(
+                    f"features must be complete, but {path} is missing or unfinished "
+                    f"({finished} of {len(self.shards)} shards are finished). {_AGAIN}"
+                )
+            if file_sha256(path) != sums[shard.name]:
+                raise BundleError(
+                    f"every shard must be as it was extracted, but {path} "
+                    f"({path.stat().st_size:,} bytes) does not have the hash in {SUMS}: it is "
+                    f"truncated or changed. Copy it again. Or: {_AGAIN}"
+                )
+
+    def read(self, shard: Shard) -> dict[str, Tensor]:
+        """Return a shard's tensors.
+
+        Args:
+            shard: One of `shards`.
+
+        Raises:
+            BundleError: If the file cannot be read or holds something else.
+        """
+        path = self.directory / shard.name
+        try:
+            tensors: dict[str, Tensor] = safetensors.torch.load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise BundleError(
+                f"every shard must be readable, but {path}: {error}. {_AGAIN}"
+            ) from error
+        coding = self.manifest.coding
+        coded = [tensors[name] for name in ("features", "mirrored") if name in tensors]
+        is_right = all(t.shape[1:] == coding.coded_shape and t.dtype == coding.dtype for t in coded)
+        if not is_right or "labels" not in tensors or ("mirrored" in tensors) != self.mirrored:
+            raise BundleError(
+                f"every shard must hold features {coding.coded_shape} of its manifest, but {path} "
+                f"holds { ({n: tuple(t.shape) for n, t in tensors.items()}) }. {_AGAIN}"
+            )
+        return tensors
+
+    def part(self, name: str) -> Iterator[dict[str, Tensor]]:
+        """Yield the tensors of a part's shards, in order.
+
+        Args:
+            name: ``"train"`` or ``"test"``.
+        """
+        return (self.read(shard) for shard in self.shards if shard.part == name)
+
+    def _index(self) -> dict[str, Any]:
+        return {
+            "format_version": FORMAT_VERSION,
+            "manifest_sha256": self.manifest.sha256,
+            "images_sha256": self.images_sha256,
+            "classes": list(self.class_names),
+            "mirrored": self.mirrored,
+            "shards": [asdict(shard) for shard in self.shards],
+        }
+
+
+_IN_WORDS = {
+    "format_version": "format",
+    "manifest_sha256": "bundle",
+    "images_sha256": "images",
+    "classes": "classes",
+    "mirrored": "choice of --mirrored",
+    "shards": "shards (--shard-images)",
+}
+
+
+def open_features(directory: Path) -> FeatureFolder:
+    """Open a folder of features.
+
+    Args:
+        directory: What `extract` wrote.
+
+    Raises:
+        BundleError: If it is no such folder, or its manifest is another bundle's.
+    """
+    path = directory / INDEX
+    if not path.is_file():
+        raise BundleError(
+            f"features must be a folder that `privynet-opt extract` wrote, but {directory} has no "
+            f"{INDEX}. Extract features first: privynet-opt extract BUNDLE --output {directory}."
+        )
+    index = _read_index(path)
+    manifest = read_manifest(directory / MANIFEST)
+    if manifest.sha256 != index["manifest_sha256"]:
+        raise BundleError(
+            f"features must have the manifest of their bundle, but {directory / MANIFEST} has the "
+            f"hash {manifest.sha256[:12]}… and {INDEX} states {index['manifest_sha256'][:12]}…. "
+            "Restore the file from the bundle."
+        )
+    return FeatureFolder(
+        directory,
+        manifest,
+        tuple(index["classes"]),
+        index["images_sha256"],
+        index["mirrored"],
+        tuple(Shard(**fields) for fields in index["shards"]),
+    )
+
+
+def _read_index(path: Path) -> dict[str, Any]:
+    try:
+        index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        missing = [name for name in _IN_WORDS if name not in index]
+    except (OSError, ValueError, TypeError) as error:
+        raise BundleError(
+            f"{INDEX} must be one that `privynet-opt extract` wrote, but {path} cannot be used "
+            f"({type(error).__name__}). Extract into another folder."
+        ) from error
+    if missing or index["format_version"] != FORMAT_VERSION:
+        raise BundleError(
+            f"`format_version` of {INDEX} must be {FORMAT_VERSION}, but {path} has "
+            f"{index.get('format_version')!r}. Extract again with this version of privynet_opt."
+        )
+    return index
