@@ -175,7 +175,11 @@ def _described(
     coding = network.coding
     public = {
         "privynet_opt": __version__,
-        "study": {"name": choice.spec.name, "table_sha256": sidecar["table_sha256"]},
+        "study": {
+            "name": choice.spec.name,
+            "table_sha256": sidecar["table_sha256"],
+            "cloud_images": choice.spec.characterization.n_cloud,
+        },
         "network": {
             "name": backbone.name,
             "weights": backbone.weights,

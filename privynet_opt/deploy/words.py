@@ -110,19 +110,23 @@ def training_lines(metrics: dict[str, Any], folder: FeatureFolder, output: Path)
         folder: The features it was trained on.
         output: Where its files are.
     """
-    values = folder.manifest.content.get("values")
-    said = "its prediction is secret, as the choice of filters is: `export` printed it"
-    if values is not None:
-        lower, value, upper = values["predicted"]["accuracy"]
+    content = folder.manifest.content
+    said = "  predicted: see what `export` printed; here it would tell which filters are kept"
+    if "values" in content:
+        lower, value, upper = content["values"]["predicted"]["accuracy"]
         interval = format_interval("accuracy", lower, upper)
-        said = f"predicted {format_value('accuracy', value)}, {interval}"
+        said = (
+            f"  predicted: {format_value('accuracy', value)} ({interval}), for "
+            f"{content['study']['cloud_images']:,} training images"
+        )
     rows = [("class", "accuracy", "images")]
     for name, score in metrics["classes"].items():
         accuracy = "-" if score["accuracy"] is None else f"{score['accuracy']:.1%}"
         rows.append((name, accuracy, f"{score['images']:,}"))
     return [
         f"Accuracy: {metrics['accuracy']:.1%} of {metrics['test_images']:,} images "
-        f"({metrics['test_images_are']}); {said}",
+        f"({metrics['test_images_are']})",
+        said,
         *aligned(rows, "<>>"),
         f"Trained on {metrics['train_images']:,} images for {metrics['epochs']} epochs",
         f"Files in {output}",

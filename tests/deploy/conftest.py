@@ -1,0 +1,51 @@
+"""The shipped digits, answered and exported once; features and networks are small."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from privynet_opt.api import optimize
+from privynet_opt.datasets.load import load_images
+from privynet_opt.deploy.bundle import Bundle
+from privynet_opt.deploy.choice import choose
+from privynet_opt.deploy.export import ExportOptions, export
+
+
+@pytest.fixture(scope="session")
+def answer(tmp_path_factory):
+    """A saved result of the shipped digits without limits, so that its front is long."""
+    folder = tmp_path_factory.mktemp("answer")
+    optimize([], study="digits", n_trials=1).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exported(answer, tmp_path_factory):
+    """Export the recommended topology in another way; the same way only once."""
+    torch.set_num_threads(1)
+    known: dict[ExportOptions, Bundle] = {}
+
+    def make(**options):
+        wanted = ExportOptions(**options)
+        if wanted not in known:
+            known[wanted] = export(choose(answer), tmp_path_factory.mktemp("b") / "b", wanted)
+        return known[wanted]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def digit_folder(tmp_path_factory) -> Path:
+    """Some digits as image files, one folder per class."""
+    folder = tmp_path_factory.mktemp("digits")
+    digits, _ = load_images("digits", None, 8, ["5", "6", "7", "8", "9"])
+    for position in range(240):
+        name = digits.class_names[int(digits.labels[position])]
+        (folder / name).mkdir(exist_ok=True)
+        pixels = digits.images[position].permute(1, 2, 0).numpy()
+        Image.fromarray(pixels).save(folder / name / f"{position:03d}.png")
+    return folder

@@ -1,0 +1,109 @@
+"""An exported file computes the kept channels of the whole network, and holds nothing of others."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+import torch
+
+from privynet_opt.deploy.coding import FeatureCoding
+from privynet_opt.deploy.device_network import DeviceNetwork
+from privynet_opt.deploy.network_file import FORMATS, load_network, write_network
+from privynet_opt.deploy.self_check import random_images, self_check
+from privynet_opt.errors import NetworkError
+from privynet_opt.networks.backbone import load_backbone
+from privynet_opt.networks.cuts import choose_cuts, find_cuts
+from privynet_opt.networks.local import build_head, build_local_network
+
+NETWORKS = {"vgg16": "conv4p", "resnet18": "layer1.0", "mobilenet_v2": "features.3"}
+SIZE = 32
+
+
+@functools.cache
+def local_network(name):
+    backbone = load_backbone(name)
+    (cut,) = choose_cuts(find_cuts(backbone.graph, SIZE), [NETWORKS.get(name, "conv2p")])
+    kept = list(range(1, cut.channels, 3))
+    return backbone, cut, kept, build_local_network(backbone, cut, kept)
+
+
+def device_network(name, bits=32):
+    backbone, cut, kept, local = local_network(name)
+    features = local(backbone.normalise(random_images(SIZE)))
+    coding = FeatureCoding.fitted(bits, (len(kept), cut.height, cut.width), [features])
+    return DeviceNetwork(local, backbone.mean, backbone.std, coding)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Export a network of `NETWORKS`, each in each format only once."""
+
+    @functools.cache
+    def write(name, ending):
+        path = tmp_path_factory.mktemp("exported") / f"network.{ending}"
+        write_network(device_network(name), SIZE, path)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_file_equals_the_kept_channels_of_the_whole_network(name, ending, written):
+    backbone, cut, kept, _ = local_network(name)
+    images = random_images(SIZE)
+    expected = build_head(backbone, cut)(backbone.normalise(images))[:, kept]
+    scale = max(1.0, float(expected.abs().max()))
+    run = load_network(written(name, ending))
+    for n in (100, 1):
+        assert float((run(images[:n]) - expected[:n]).abs().max()) <= 1e-5 * scale
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_the_file_holds_every_kept_filter_and_none_of_the_others(ending, written):
+    backbone, _, kept, _ = local_network("vgg16")
+    content = written("vgg16", ending).read_bytes()
+    filters = backbone.network.features[7].weight  # the fourth convolution, which conv4p ends
+    is_inside = [filters[c].numpy().tobytes() in content for c in range(len(filters))]
+    assert [c for c, inside in enumerate(is_inside) if inside] == kept
+    later = backbone.network.features[10].weight[0].numpy().tobytes()
+    assert later not in content
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_the_file_names_neither_channels_nor_this_machine(ending, written):
+    _, _, kept, _ = local_network("vgg16")
+    content = written("vgg16", ending).read_bytes()
+    assert torch.tensor(kept).numpy().tobytes() not in content
+    for trace in (b"site-packages", b"privynet_opt/", b".py"):
+        assert trace not in content
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("bits", [16, 8, 4])
+def test_coded_features_equal_those_of_pytorch(bits, ending, tmp_path):
+    network = device_network("small_cnn", bits)
+    path = tmp_path / f"network.{ending}"
+    write_network(network, SIZE, path)
+    check = self_check(network, load_network(path), random_images(SIZE), "random images")
+    assert check.n_images == 100
+    assert check.largest_difference < 1e-2 * check.largest_feature
+
+
+def test_a_self_check_refuses_a_network_that_computes_something_else():
+    network = device_network("small_cnn")
+
+    def run(images):
+        return network(images) + 2e-5
+
+    with pytest.raises(NetworkError, match=r"must equal the PyTorch one to .*up to 2.0e-05"):
+        self_check(network, run, random_images(SIZE), "random images")
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_damaged_file_is_named(ending, tmp_path):
+    path = tmp_path / f"network.{ending}"
+    path.write_bytes(b"no network")
+    with pytest.raises(NetworkError, match=rf"{path} is not .*Export it again"):
+        load_network(path)
