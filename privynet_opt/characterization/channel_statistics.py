@@ -16,6 +16,7 @@ from privynet_opt.attacks.linear_classifier import LinearClassifier, pool_featur
 from privynet_opt.attacks.ridge import RidgeAttacker
 from privynet_opt.characterization.greedy_order import greedy_order
 from privynet_opt.characterization.recipes import SCREEN_CELLS, SCREEN_MIN_IMAGES
+from privynet_opt.networks.backbone import Backbone
 from privynet_opt.networks.cuts import Cut
 from privynet_opt.networks.magnitude import filter_magnitudes
 from privynet_opt.selection import ChannelStatistics
@@ -88,18 +89,24 @@ def gram_images(cut: Cut, n_available: int) -> int:
 
 
 @torch.no_grad()
-def channel_statistics(source: FeatureSource, names: Collection[str]) -> ChannelStatistics:
+def channel_statistics(
+    backbone: Backbone, cut: Cut, names: Collection[str], source: FeatureSource | None = None
+) -> ChannelStatistics:
     """Compute only some statistics of a cut's channels.
 
     Args:
-        source: Computes the features of its cut.
+        backbone: The pre-trained network.
+        cut: One of its cuts.
         names: Fields of `ChannelStatistics`; the others are NaN, or fail when called.
+        source: Computes the features of the cut; None only where no name is one of
+            `MEASURED_ON_IMAGES`.
     """
-    magnitude = exposure = discriminability = np.full(source.cut.channels, np.nan)
+    magnitude = exposure = discriminability = np.full(cut.channels, np.nan)
     order: NDArray[np.int64] | None = None
     if "magnitude" in names:
-        magnitude = filter_magnitudes(source.backbone, source.cut)
+        magnitude = filter_magnitudes(backbone, cut)
     if MEASURED_ON_IMAGES & set(names):
+        assert source is not None, "images are given where they are needed"
         view = LinearView.of(source)
         if "exposure" in names:
             exposure = view.ridge.channel_exposure().double().cpu().numpy()

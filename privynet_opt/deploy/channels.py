@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import torch
 
 from privynet_opt.characterization.bank import FeatureSource
-from privynet_opt.characterization.channel_statistics import channel_statistics, gram_images
+from privynet_opt.characterization.channel_statistics import (
+    MEASURED_ON_IMAGES,
+    channel_statistics,
+    gram_images,
+)
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import Backbone
 from privynet_opt.networks.cuts import Cut
-from privynet_opt.networks.magnitude import filter_magnitudes
-from privynet_opt.selection import STATISTICS_READ, ChannelStatistics, kept_channels
+from privynet_opt.selection import STATISTICS_READ, kept_channels
 from privynet_opt.topology import LocalTopology
-
-MEASURED_ON_IMAGES = frozenset({"discriminability", "exposure"})
-"""Statistics that cannot be known without images."""
 
 
 def needs_images(topology: LocalTopology, cut: Cut) -> bool:
@@ -56,18 +55,19 @@ def choose_channels(
     """
     if topology.kept_filters == cut.channels:
         return tuple(range(cut.channels))
+    reads = STATISTICS_READ[topology.selection_strategy]
+    source = _feature_source(backbone, cut, splits) if splits is not None else None
     found = {count: kept for (at, count), kept in searched.items() if at == cut.name}
-    if not needs_images(topology, cut):
-        unknown = np.full(cut.channels, np.nan)
-        magnitude = filter_magnitudes(backbone, cut)
-        return kept_channels(topology, ChannelStatistics(unknown, unknown, magnitude, found))
-    assert splits is not None, "images are given where the choice depends on them"
-    # Statistics are taken of half-precision features, as in every measurement that trains: the
-    # source rounds what it keeps. The attacker's images beyond those of the Gram matrix do not
-    # count for them.
+    statistics = channel_statistics(backbone, cut, reads, source)
+    return kept_channels(topology, replace(statistics, searched=found))
+
+
+def _feature_source(backbone: Backbone, cut: Cut, splits: Splits) -> FeatureSource:
+    """Return the features that statistics are taken of, in half precision.
+
+    Every measurement that trains takes them so: its source rounds what it keeps. The attacker's
+    images beyond those of the Gram matrix do not count.
+    """
     seen = torch.arange(gram_images(cut, len(splits.attacker)))
     enough = replace(splits, attacker=splits.attacker.take(seen))
-    source = FeatureSource(backbone, cut, enough, torch.device("cpu"), keep=True)
-    return kept_channels(
-        topology, channel_statistics(source, STATISTICS_READ[topology.selection_strategy])
-    )
+    return FeatureSource(backbone, cut, enough, torch.device("cpu"), keep=True)

@@ -48,12 +48,13 @@ def test_fisher_ratio_is_the_scatter_between_over_within_classes():
 @pytest.mark.parametrize("name", ["discriminability", "exposure", "magnitude"])
 def test_one_statistic_alone_is_the_one_every_measurement_uses(conv1_bank, name):
     source = conv1_bank.source
-    alone = channel_statistics(source, [name])
+    alone = channel_statistics(source.backbone, source.cut, [name], source)
     np.testing.assert_array_equal(getattr(alone, name), getattr(conv1_bank.statistics, name))
     others = {"discriminability", "exposure", "magnitude"} - {name}
     assert all(np.isnan(getattr(alone, other)).all() for other in others)
 
 
 def test_the_greedy_order_alone_is_the_one_every_measurement_uses(conv1_bank):
-    alone = channel_statistics(conv1_bank.source, ["greedy_order"])
+    source = conv1_bank.source
+    alone = channel_statistics(source.backbone, source.cut, ["greedy_order"], source)
     np.testing.assert_array_equal(alone.greedy_order(), conv1_bank.statistics.greedy_order())
