@@ -44,7 +44,7 @@ def add_to(commands: Commands) -> None:
         type=Path,
         metavar="DIR",
         help="the study's images; needed where filters are chosen by statistics of them (lda, "
-        "privacy, privynet) and for codes of 8 or 4 bits",
+        "privacy, privynet, greedy) and for codes of 8 or 4 bits",
     )
     add("--weights", metavar="FILE", help="weights of the network (the study's)")
     add(

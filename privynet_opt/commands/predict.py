@@ -45,10 +45,11 @@ def predict(asked: argparse.Namespace) -> int:
 
     files = predicting.find_images(asked.images)
     bundle, model = load_bundle(asked.bundle), load_cloud_model(asked.cloud)
+    predictions = predicting.predict(bundle, model, files, asked.skip_bad)
     stream = sys.stdout if asked.output is None else io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(("file", "class", "probability"))
-    for found in predicting.predict(bundle, model, files, asked.skip_bad):
+    for found in predictions:
         writer.writerow((found.file, found.class_name, f"{found.probability:.4f}"))
     if isinstance(stream, io.StringIO):
         write_atomically(asked.output, stream.getvalue())

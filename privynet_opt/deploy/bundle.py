@@ -98,7 +98,7 @@ def write_bundle(
     """
     content = {"format_version": FORMAT_VERSION, "bundle_id": secrets.token_hex(16), **public}
     text = _as_text(content)
-    manifest = Manifest(content, hashlib.sha256(text.encode()).hexdigest())
+    manifest = Manifest(json.loads(text), hashlib.sha256(text.encode()).hexdigest())
     kept = {
         "format_version": FORMAT_VERSION,
         "note": "Keep this file and the network to yourself: they tell which filters are kept.",

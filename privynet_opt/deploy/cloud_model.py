@@ -21,6 +21,7 @@ from privynet_opt.networks.training import mixed_precision
 MODEL = "cloud.safetensors"
 
 _NETWORK = "network."
+_METADATA = "privynet_opt"
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,11 @@ class CloudModel:
         """
         state = {f"{_NETWORK}{name}": t for name, t in self.network.state_dict().items()}
         tensors = {**state, "mean": self.mean, "std": self.std}
-        told = {
-            "manifest_sha256": self.manifest.sha256,
-            "classes": json.dumps(self.class_names, ensure_ascii=False),
-        }
+        told = {"manifest_sha256": self.manifest.sha256, "classes": self.class_names}
         plain = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-        write_bytes_atomically(directory / MODEL, safetensors.torch.save(plain, told))
+        # One entry: safetensors writes several in an order that changes from run to run.
+        metadata = {_METADATA: json.dumps(told, ensure_ascii=False)}
+        write_bytes_atomically(directory / MODEL, safetensors.torch.save(plain, metadata))
         return directory / MODEL
 
 
@@ -98,10 +98,10 @@ def load_cloud_model(directory: Path) -> CloudModel:
     manifest = read_manifest(directory / MANIFEST)
     try:
         with safe_open(path, "pt") as file:
-            told = file.metadata()
+            told = json.loads(file.metadata()[_METADATA])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         state = {n.removeprefix(_NETWORK): t for n, t in tensors.items() if n.startswith(_NETWORK)}
-        class_names = tuple(json.loads(told["classes"]))
+        class_names = tuple(told["classes"])
         channels, grid, _ = manifest.coding.shape
         network = CloudNetwork(channels, grid, len(class_names))
         network.load_state_dict(state)

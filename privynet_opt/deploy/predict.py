@@ -13,7 +13,7 @@ from privynet_opt.deploy.bundle import Bundle
 from privynet_opt.deploy.cloud_model import CloudModel
 from privynet_opt.deploy.extract import batch_size, prefetched
 from privynet_opt.deploy.image_source import ImageFiles
-from privynet_opt.deploy.network_file import load_network
+from privynet_opt.deploy.network_file import Run, load_network
 from privynet_opt.errors import BundleError, DataError
 
 
@@ -67,7 +67,7 @@ def predict(
         files: Images; of another size they are resized as training images were.
         skip_bad: Leave out files that cannot be decoded, and warn of them.
 
-    Yields:
+    Returns:
         One prediction per file, in order.
 
     Raises:
@@ -80,11 +80,15 @@ def predict(
             f"has the manifest {bundle.manifest.sha256[:12]}… and the cloud network "
             f"{model.manifest.sha256[:12]}…. Give the bundle that its features were extracted with."
         )
-    run = load_network(bundle.network_path)
-    size = bundle.manifest.image_size
+    return _predictions(bundle, model, load_network(bundle.network_path), files, skip_bad)
+
+
+def _predictions(
+    bundle: Bundle, model: CloudModel, run: Run, files: Sequence[Path], skip_bad: bool
+) -> Iterator[Prediction]:
     # In place of labels, each image carries its position.
     numbered = tuple((path, position) for position, path in enumerate(files))
-    source = ImageFiles(Path(), numbered, model.class_names, size, skip_bad)
+    source = ImageFiles(Path(), numbered, model.class_names, bundle.manifest.image_size, skip_bad)
     for images, positions in prefetched(source, 0, len(source), batch_size(bundle)):
         if not len(images):
             continue

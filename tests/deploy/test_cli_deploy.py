@@ -1,0 +1,99 @@
+"""The commands from a saved answer to predictions, as a user types them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+
+import pytest
+
+from privynet_opt.cli import main
+from privynet_opt.deploy import network_file
+
+
+def said(capsys, *arguments):
+    assert main([str(argument) for argument in arguments]) == 0
+    return capsys.readouterr().out
+
+
+def one_line(capsys, *arguments):
+    assert main([str(argument) for argument in arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    return printed.err
+
+
+@pytest.fixture(scope="module")
+def trained(answer, digit_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("deployed")
+    for command in (
+        ["export", answer, "--output", folder / "bundle"],
+        ["extract", folder / "bundle", "--data", digit_folder, "--output", folder / "features"],
+        ["train-cloud", folder / "features", "--output", folder / "cloud", "--epochs", "12"],
+    ):
+        assert main([str(argument) for argument in command]) == 0
+    return folder
+
+
+def test_every_image_gets_a_class_and_a_probability(trained, digit_folder, capsys):
+    out = said(capsys, "predict", trained / "bundle", trained / "cloud", digit_folder)
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [row["file"] for row in rows] == [str(p) for p in sorted(digit_folder.rglob("*.png"))]
+    right = [f"/{row['class']}/" in row["file"] for row in rows]
+    assert sum(right) / len(right) > 0.6
+    assert all(0.2 <= float(row["probability"]) <= 1 for row in rows)
+
+
+def test_predictions_go_to_a_file_and_unreadable_images_are_left_out(
+    trained, digit_folder, tmp_path, capsys
+):
+    images = shutil.copytree(digit_folder / "7", tmp_path / "flat")
+    bad = images / "000.png"
+    bad.write_bytes(b"none")
+    command = ["predict", trained / "bundle", trained / "cloud", images]
+    assert f"{bad} is not" in one_line(capsys, *command, "--output", tmp_path / "p.csv")
+    assert not (tmp_path / "p.csv").exists()
+    out = said(capsys, *command, "--output", tmp_path / "p.csv", "--skip-bad")
+    assert out == f"Written: {tmp_path / 'p.csv'}\n"
+    rows = list(csv.DictReader((tmp_path / "p.csv").open()))
+    assert [row["file"] for row in rows] == [str(p) for p in sorted(images.iterdir()) if p != bad]
+
+
+def test_networks_of_different_bundles_do_not_predict(trained, answer, tmp_path, capsys):
+    said(capsys, "export", answer, "--output", tmp_path / "other")
+    err = one_line(capsys, "predict", tmp_path / "other", trained / "cloud", trained)
+    assert "images must end in" in err
+    image = next(p for p in trained.parent.rglob("*.png"))
+    err = one_line(capsys, "predict", tmp_path / "other", trained / "cloud", image)
+    assert "must be trained on features of this bundle" in err
+
+
+def test_export_says_what_was_predicted_and_what_is_measured(answer, tmp_path, capsys):
+    out = said(capsys, "export", answer, "--format", "onnx", "--output", tmp_path / "b")
+    for words in ("90% interval", "accuracy", "psnr_db", "live tensors", "allocated"):
+        assert words in out
+    for words in ("pytorch, ms/image", "onnxruntime, ms/image", "Self-check: on 100", "licence"):
+        assert words in out
+    assert max(map(len, out.splitlines())) <= 100 + len(str(tmp_path))
+
+
+def test_what_onnx_needs_is_named(answer, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(network_file, "ONNX_PACKAGES", ("no_such_package",))
+    err = one_line(capsys, "export", answer, "--format", "onnx", "--output", tmp_path / "b")
+    assert "Install privynet_opt[onnx]" in err
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("export {0}", "a folder that `privynet-opt run` wrote"),
+        ("extract {0} --data {0}", "a folder that `privynet-opt export` wrote"),
+        ("train-cloud {0}", "a folder that `privynet-opt extract` wrote"),
+        ("predict {0} {0} {0}/none.png", "none.png does not. Check the path"),
+    ],
+)
+def test_a_wrong_folder_is_told_in_one_line(command, words, tmp_path, capsys):
+    assert words in one_line(capsys, *command.format(tmp_path).split())

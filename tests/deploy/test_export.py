@@ -1,0 +1,192 @@
+"""A bundle is what was chosen; its secrets stay in the private part."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+
+from privynet_opt.characterization.bank import FeatureSource, build_bank
+from privynet_opt.characterization.characterize import load_splits
+from privynet_opt.cost import cut_costs
+from privynet_opt.deploy.bundle import load_bundle
+from privynet_opt.deploy.channels import choose_channels, needs_images
+from privynet_opt.deploy.choice import choose
+from privynet_opt.deploy.export import ExportOptions, export
+from privynet_opt.deploy.network_file import load_network
+from privynet_opt.deploy.runtime import allocated_bytes, milliseconds, tensor_bytes
+from privynet_opt.errors import BundleError, DataError, NetworkError, OutputError, StudyError
+from privynet_opt.errors import TopologyError as ImpossibleTopology
+from privynet_opt.networks.backbone import load_backbone
+from privynet_opt.networks.cuts import choose_cuts, find_cuts
+from privynet_opt.networks.local import build_local_network
+from privynet_opt.selection import kept_channels
+from privynet_opt.study_spec import load_study
+from privynet_opt.topology import CLOSED_FORM_STRATEGIES, LocalTopology
+
+
+@pytest.fixture
+def choice(answer):
+    return choose(answer)
+
+
+def with_topology(choice, *fields):
+    return replace(choice, topology=LocalTopology(*fields))
+
+
+def test_the_recommended_topology_is_exported_unless_a_row_is_asked_for(answer):
+    front = json.loads((answer / "front.json").read_text())
+    row = front["front"][2]
+    chosen = choose(answer, 3)
+    assert chosen.point == row
+    assert chosen.topology.cut_layer == row["cut_layer"]
+    assert choose(answer).point == front["recommended"]
+    with pytest.raises(StudyError, match=rf"\(1 to {len(front['front'])}\), but got point=0"):
+        choose(answer, 0)
+
+
+def test_a_result_of_a_table_that_has_changed_is_refused(answer, tmp_path):
+    changed = shutil.copytree(answer, tmp_path / "answer")
+    content = json.loads((changed / "front.json").read_text())
+    (changed / "front.json").write_text(json.dumps({**content, "table_sha256": "0" * 64}))
+    with pytest.raises(StudyError, match=r"has changed since.*Run it again"):
+        choose(changed)
+    with pytest.raises(OutputError, match="a folder that `privynet-opt run` wrote"):
+        choose(tmp_path)
+
+
+@pytest.mark.parametrize("strategy", CLOSED_FORM_STRATEGIES)
+def test_exported_channels_are_those_every_measurement_keeps(strategy):
+    spec = load_study("digits")
+    backbone = load_backbone(spec.network.name, spec.network.weights)
+    (cut,) = choose_cuts(find_cuts(backbone.graph, 8), ["conv3"])
+    splits = load_splits(spec, None)
+    bank = build_bank(FeatureSource(backbone, cut, splits, torch.device("cpu"), keep=True))
+    topology = LocalTopology("conv3", 7, strategy)
+    images = splits if needs_images(topology, cut) else None
+    chosen = choose_channels(topology, backbone, cut, images, {})
+    assert chosen == kept_channels(topology, bank.statistics)
+
+
+def test_searched_and_whole_cuts_need_no_images():
+    backbone = load_backbone("small_cnn")
+    (cut,) = choose_cuts(find_cuts(backbone.graph, 8), ["conv3"])
+    found = {("conv3", 2): (4, 9), ("conv4", 2): (0, 1)}
+    for topology, kept in (
+        (LocalTopology("conv3", 2, "searched"), (4, 9)),
+        (LocalTopology("conv3", 32, "lda"), tuple(range(32))),
+    ):
+        assert not needs_images(topology, cut)
+        assert choose_channels(topology, backbone, cut, None, found) == kept
+
+
+@pytest.mark.parametrize("strategy", ["random", "privynet"])
+def test_a_drawn_choice_is_told_by_the_private_part_alone(choice, strategy, tmp_path):
+    drawn = with_topology(choice, "conv3", 5, strategy, 2)
+    bundle = export(drawn, tmp_path / "bundle", ExportOptions())
+    public = json.loads((tmp_path / "bundle" / "manifest.json").read_text())
+    private = json.loads((tmp_path / "bundle" / "private.json").read_text())
+    assert private["selection_seed"] == 2
+    assert len(private["kept_channels"]) == 5
+    assert public["topology"] == {
+        "cut_layer": "conv3",
+        "kept_filters": 5,
+        "selection_strategy": strategy,
+        "choice_is_secret": True,
+    }
+    text = json.dumps(public)
+    for name in ("kept_channels", "seed", "predicted", "measured_", "salt", "network_sha256"):
+        assert name not in text
+    assert private["network_sha256"] not in text
+    assert bundle.values == private["values"]
+    assert (tmp_path / "bundle" / "private.json").stat().st_mode & 0o077 == 0
+
+
+def test_a_choice_anyone_can_repeat_is_told_with_its_predictions(choice, tmp_path):
+    ranked = with_topology(choice, "conv3", 5, "magnitude")
+    bundle = export(ranked, tmp_path / "bundle", ExportOptions())
+    public = bundle.manifest.content
+    assert not public["topology"]["choice_is_secret"]
+    assert public["values"]["predicted"]["accuracy"][1] == choice.point["accuracy"]
+    assert "values" not in bundle.private
+
+
+def test_a_secret_seed_draws_other_filters_each_time(choice, tmp_path):
+    drawn = with_topology(choice, "conv3", 16, "random")
+    options = ExportOptions(secret_seed=True)
+    privates = [export(drawn, tmp_path / str(n), options).private for n in range(2)]
+    assert privates[0]["kept_channels"] != privates[1]["kept_channels"]
+    assert min(private["selection_seed"] for private in privates) > 2**32
+    assert not privates[0]["values"]["measured"]
+    with pytest.raises(ImpossibleTopology, match="conv3, 16 filters by lda draws none"):
+        export(with_topology(choice, "conv3", 16, "lda"), tmp_path / "no", options)
+
+
+def test_costs_and_memory_of_the_exported_network_are_the_predicted_ones(choice, tmp_path):
+    ranked = with_topology(choice, "conv3", 5, "magnitude")
+    costs = {n: int(v) for n, v in cut_costs(choice.table.cuts["conv3"], 5).items()}
+    ranked = replace(ranked, point={**choice.point, **costs})
+    public = export(ranked, tmp_path / "bundle", ExportOptions()).manifest.content
+    image = 3 * 8 * 8
+    peak = public["costs"]["peak_activation_bytes"]
+    assert peak == costs["peak_activation_bytes"]
+    # beyond the estimate: the 8-bit image that the caller holds
+    assert peak <= public["runtime"]["tensor_bytes"] <= peak + image
+    assert public["runtime"]["allocated_bytes"] >= public["runtime"]["tensor_bytes"]
+    assert public["runtime"]["milliseconds"]["pytorch"] > 0
+
+
+def test_allocated_bytes_are_those_of_tensors_that_are_alive_together():
+    class Doubling(torch.nn.Module):
+        def forward(self, images):
+            return (images * 2) * 2
+
+    images = torch.zeros(1000)
+    assert tensor_bytes(Doubling(), images) == 12_000
+    assert 12_000 <= allocated_bytes(Doubling(), images) < 12_100  # and the number 2 itself
+    assert milliseconds(Doubling(), images, seconds=0.01) < 1000
+
+
+def test_features_of_a_file_equal_those_of_the_network_in_memory(choice, tmp_path):
+    ranked = with_topology(choice, "conv3", 5, "lda")
+    bundle = export(ranked, tmp_path / "bundle", ExportOptions())
+    backbone = load_backbone("small_cnn", choice.spec.network.weights)
+    (cut,) = choose_cuts(find_cuts(backbone.graph, 8), ["conv3"])
+    local = build_local_network(backbone, cut, bundle.private["kept_channels"])
+    images = load_splits(choice.spec, None).score.images
+    expected = local(backbone.normalise(images))
+    torch.testing.assert_close(load_network(bundle.network_path)(images), expected)
+
+
+def test_other_weights_and_images_are_refused_unless_allowed(choice, tmp_path):
+    with pytest.raises(NetworkError, match=r"those that were measured.*none has.*--allow-other"):
+        export(choice, tmp_path / "bundle", ExportOptions(weights="none"))
+    assert not (tmp_path / "bundle").exists()
+    bundle = export(choice, tmp_path / "b", ExportOptions(weights="none", allow_other=True))
+    assert bundle.manifest.content["network"]["weights_as_measured"] is False
+    more = replace(choice.spec.characterization, n_cloud=300)
+    other = replace(choice, spec=replace(choice.spec, characterization=more))
+    other = with_topology(other, "conv3", 5, "lda")
+    with pytest.raises(DataError, match="must be the images that were measured, but the cloud's"):
+        export(other, tmp_path / "c", ExportOptions())
+
+
+def test_a_bundle_is_not_written_over(exported, choice):
+    bundle = exported()
+    with pytest.raises(OutputError, match="must not hold a bundle yet"):
+        export(choice, bundle.directory, ExportOptions())
+
+
+@pytest.mark.parametrize("name", ["network.pt2", "manifest.json"])
+def test_a_changed_file_of_a_bundle_is_named(exported, name, tmp_path):
+    bundle = shutil.copytree(exported().directory, tmp_path / "bundle")
+    assert load_bundle(bundle).manifest == exported().manifest
+    (bundle / name).write_bytes((bundle / name).read_bytes() + b" ")
+    with pytest.raises(BundleError, match=rf"{name} has the hash .*private.json states"):
+        load_bundle(bundle)
+    (bundle / name).unlink()
+    with pytest.raises(BundleError, match=rf"{name}.*Export it again"):
+        load_bundle(bundle)

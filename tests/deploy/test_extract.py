@@ -1,0 +1,183 @@
+"""Extracted features are those of the network, whole or named as damaged, also after kill -9."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from privynet_opt.datasets.folder import load_folder
+from privynet_opt.deploy.extract import extract
+from privynet_opt.deploy.feature_folder import open_features
+from privynet_opt.deploy.network_file import load_network
+from privynet_opt.errors import BundleError, DataError, DataWarning, OutputError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def features(exported, digit_folder, tmp_path_factory):
+    """All digits of the folder in shards of 50; not to be changed."""
+    folder = tmp_path_factory.mktemp("features")
+    return extract(exported(), digit_folder, folder, shard_images=50).folder
+
+
+def whole(folder, name):
+    return torch.cat([shard[name] for shard in folder.part("train")])
+
+
+def test_features_and_labels_are_those_of_every_image_in_order(features, exported, digit_folder):
+    images = load_folder(digit_folder, 8)
+    assert features.class_names == images.class_names
+    assert [s.stop - s.start for s in features.shards] == [50, 50, 50, 50, 40]
+    torch.testing.assert_close(whole(features, "labels"), images.labels)
+    expected = load_network(exported().network_path)(images.images)
+    torch.testing.assert_close(whole(features, "features"), expected)
+
+
+@pytest.mark.parametrize(("bits", "ending"), [(4, "pt2"), (8, "onnx"), (16, "onnx")])
+def test_coded_features_are_as_small_as_they_were_said_to_be(
+    exported, digit_folder, tmp_path, bits, ending
+):
+    bundle = exported(bits=bits, file_format=ending)
+    folder = extract(bundle, digit_folder, tmp_path).folder
+    coding = bundle.manifest.coding
+    coded = whole(folder, "features")
+    assert coded[0].numel() * coded.element_size() == coding.bytes_per_image
+    decoded = coding.decode(coded)
+    plain = whole(extract(exported(), digit_folder, tmp_path / "plain").folder, "features")
+    allowed = 0.02
+    if bits <= 8:
+        lowest, step = coding.per_channel()
+        plain = plain.clamp(lowest, lowest + (2**bits - 1) * step)
+        allowed = 0.51 * max(coding.step)
+    assert 0 < (decoded - plain).abs().max() <= allowed
+
+
+def test_mirrored_features_are_those_of_mirrored_images(exported, digit_folder, tmp_path):
+    folder = extract(exported(), digit_folder, tmp_path, mirrored=True).folder
+    images = load_folder(digit_folder, 8).images.flip(-1).contiguous()
+    expected = load_network(exported().network_path)(images)
+    torch.testing.assert_close(whole(folder, "mirrored"), expected)
+
+
+def test_train_and_test_folders_stay_apart(exported, digit_folder, tmp_path):
+    for part in ("train", "test"):
+        shutil.copytree(digit_folder, tmp_path / "images" / part)
+    for extra in (tmp_path / "images" / "test" / "5").glob("*.png"):
+        extra.unlink()
+    folder = extract(exported(), tmp_path / "images", tmp_path / "out").folder
+    n = {part: sum(len(s["labels"]) for s in folder.part(part)) for part in ("train", "test")}
+    assert n["train"] == 240 > n["test"] > 0
+
+
+def run_and_kill(bundle, data, output, after_shards):
+    """Start `extract` in a process of its own and kill it once so many shards are finished."""
+    command = [sys.executable, "-m", "privynet_opt", "extract", str(bundle), "--data", str(data)]
+    process = subprocess.Popen(
+        [*command, "--output", str(output), "--shard-images", "5"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+    )
+    while process.poll() is None and len(list(output.glob("*.safetensors"))) < after_shards:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return process.returncode
+
+
+def test_a_killed_run_ends_with_the_bits_of_an_undisturbed_one(exported, digit_folder, tmp_path):
+    bundle = exported()
+    undisturbed = extract(bundle, digit_folder, tmp_path / "whole", shard_images=5).folder
+    killed = run_and_kill(bundle.directory, digit_folder, tmp_path / "killed", 7)
+    assert killed == -signal.SIGKILL
+    half = open_features(tmp_path / "killed")
+    assert 0 < len(half.unfinished()) < len(half.shards)
+    with pytest.raises(BundleError, match=r"is missing or unfinished \(\d+ of 48 shards"):
+        half.check()
+    (half.directory / "SHA256SUMS").open("a").write("a torn li")
+    resumed = extract(bundle, digit_folder, tmp_path / "killed", shard_images=5)
+    assert resumed.n_extracted == sum(s.stop - s.start for s in half.shards) - 5 * (
+        len(half.shards) - resumed.n_extracted // 5
+    )
+    for shard in undisturbed.shards:
+        paths = [tmp_path / name / shard.name for name in ("whole", "killed")]
+        assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert resumed.folder.sums() == undisturbed.sums()
+
+
+def test_a_truncated_shard_is_named_and_made_again(features, exported, digit_folder, tmp_path):
+    shutil.copytree(features.directory, tmp_path / "copy")
+    folder = open_features(tmp_path / "copy")
+    folder.check()
+    path = tmp_path / "copy" / folder.shards[2].name
+    content = path.read_bytes()
+    path.write_bytes(content[:-100])
+    with pytest.raises(BundleError, match=rf"{path} .*does not have the hash in SHA256SUMS"):
+        folder.check()
+    again = extract(exported(), digit_folder, tmp_path / "copy", shard_images=50)
+    assert again.n_extracted == 50
+    assert path.read_bytes() == content
+
+
+def test_a_shard_of_another_shape_is_named(features, tmp_path):
+    shutil.copytree(features.directory, tmp_path / "copy")
+    folder = open_features(tmp_path / "copy")
+    wrong = {"features": torch.zeros(50, 1, 1, 1), "labels": torch.zeros(50, dtype=torch.int64)}
+    (tmp_path / "copy" / folder.shards[0].name).write_bytes(safetensors.torch.save(wrong))
+    with pytest.raises(BundleError, match="must hold features"):
+        folder.read(folder.shards[0])
+
+
+def test_another_bundle_and_other_images_are_refused(features, exported, digit_folder, tmp_path):
+    with pytest.raises(OutputError, match="must hold features of the same bundle"):
+        extract(exported(bits=16), digit_folder, features.directory, shard_images=50)
+    more = shutil.copytree(digit_folder, tmp_path / "more")
+    shutil.copy(next((more / "5").iterdir()), more / "5" / "new.png")
+    with pytest.raises(OutputError, match="must hold features of the same images"):
+        extract(exported(), more, features.directory, shard_images=50)
+    with pytest.raises(OutputError, match=r"same shards \(--shard-images\)"):
+        extract(exported(), digit_folder, features.directory, shard_images=60)
+
+
+def test_images_without_labels_are_told_from_no_images(exported, digit_folder, tmp_path):
+    flat = digit_folder / "5"
+    n = len(list(flat.iterdir()))
+    with pytest.raises(DataError, match=rf"has {n} images and no labels\. Sort the images"):
+        extract(exported(), flat, tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="has none"):
+        extract(exported(), tmp_path / "empty", tmp_path / "out")
+    shutil.copytree(digit_folder, tmp_path / "renamed")
+    (tmp_path / "renamed" / "5").rename(tmp_path / "renamed" / "five")
+    with pytest.raises(DataError, match="must be classes of the images, but got '5'"):
+        extract(exported(), tmp_path / "renamed", tmp_path / "out")
+
+
+def test_unreadable_files_are_named_or_left_out(exported, digit_folder, tmp_path):
+    images = shutil.copytree(digit_folder, tmp_path / "images")
+    bad = sorted((images / "6").iterdir())[1]
+    bad.write_bytes(b"no image")
+    with pytest.raises(DataError, match=f"{bad} is not"):
+        extract(exported(), images, tmp_path / "out")
+    with pytest.warns(DataWarning, match=f"left out 1 file that is not readable: {bad}"):
+        folder = extract(exported(), images, tmp_path / "skipped", skip_bad=True).folder
+    assert len(whole(folder, "labels")) == len(whole(folder, "features")) == 239
+
+
+def test_features_say_nothing_that_is_private(features, exported):
+    private = exported().private
+    texts = [
+        path.read_text() for path in features.directory.iterdir() if path.suffix != ".safetensors"
+    ]
+    for secret in ("salt", "network_sha256"):
+        assert not any(private[secret] in text for text in texts)
+    assert not any("kept_channels" in text for text in texts)
