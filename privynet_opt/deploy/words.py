@@ -53,7 +53,7 @@ def bundle_lines(bundle: Bundle, choice: Choice) -> list[str]:
         *_comparison(bundle),
         "",
         *_check_lines(content["self_check"]),
-        *wrapped(f"Weights: {network['weights']}; licence {network['weights_licence']}", "", "  "),
+        *wrapped(_weights(network), "", "  "),
         "",
         f"Files in {bundle.directory}",
         *aligned(
@@ -181,6 +181,14 @@ def _check_lines(check: dict[str, Any]) -> list[str]:
         "",
         "  ",
     )
+
+
+def _weights(network: dict[str, Any]) -> str:
+    said = f"Weights: {network['weights']}; licence {network['weights_licence']}"
+    if not network["weights_as_measured"]:
+        return f"{said}. They are not those that were measured: no prediction holds for them."
+    came_from = network["weights_provenance"]
+    return f"{said}. The study says: {came_from}" if came_from else said
 
 
 def _shape(shape: list[Any]) -> str:
