@@ -91,7 +91,7 @@ def main() -> None:
                 paths = {ending: Path(folder) / f"network.{ending}" for ending in FORMATS}
                 for path in paths.values():
                     write_network(network, size, path)
-                runs = {ending: load_network(path) for ending, path in paths.items()}
+                runs = {ending: load_network(path, size) for ending, path in paths.items()}
                 if size == SIZES[0]:
                     away = [float((run(images) - expected).abs().max()) for run in runs.values()]
                     said = " ".join(f"{difference:10.1e}" for difference in away)

@@ -33,7 +33,8 @@ def main() -> None:
     told = bundle.manifest.content["data"]
     sources = open_images(told["name"], asked.data, bundle.manifest.image_size, told["classes"])
     images = torch.cat([source.batch(0, len(source))[0] for source in sources.values()])
-    run, size = load_network(bundle.network_path), batch_size(bundle)
+    run = load_network(bundle.network_path, bundle.manifest.image_size)
+    size = batch_size(bundle)
     run(images[:size])
     ratios = []
     for number in range(1, asked.rounds + 1):

@@ -77,10 +77,9 @@ def main() -> None:
             hits = killed(commands[1], outputs[1], asked.kills, asked.seconds)
             whole, resumed = map(files, outputs)
             equal = sum(whole[n] == resumed.get(n) for n in whole)
-            print(
-                f"{step}: {hits} of {asked.kills} kills hit it at work; {equal} of {len(whole)} files "
-                f"are equal, {len(set(resumed) - set(whole))} others"
-            )
+            others = len(set(resumed) - set(whole))
+            print(f"{step}: {hits} of {asked.kills} kills hit it at work")
+            print(f"{step}: {equal} of {len(whole)} files are equal, {others} others", flush=True)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from privynet_opt.characterization.results import write_atomically
 from privynet_opt.deploy.bundle import MANIFEST
 from privynet_opt.deploy.cloud_model import MODEL, CloudModel
 from privynet_opt.deploy.feature_folder import FeatureFolder
-from privynet_opt.errors import BundleError, OutputError
+from privynet_opt.errors import BundleError, NetworkError, OutputError
 from privynet_opt.networks.cloud import train_cloud_network
 from privynet_opt.networks.training import TrainingRecipe
 from privynet_opt.save import prepare_output
@@ -66,8 +66,13 @@ def train_cloud(
 
     Raises:
         BundleError: If features are missing, damaged or too few.
+        NetworkError: If the device is not there.
         OutputError: If the folder was begun with something else or cannot be written to.
     """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise NetworkError(
+            "`--device` must be there, but torch finds no CUDA device. Leave --device out."
+        )
     folder.check()
     recipe = RECIPE if epochs is None else replace(RECIPE, max_epochs=epochs, min_steps=0)
     _claim(prepare_output(output), folder, recipe, seed)

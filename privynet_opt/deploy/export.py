@@ -159,7 +159,7 @@ def _described(
 ) -> Bundle:
     """Check and time the written network, and write what is known of it."""
     image_size = choice.spec.data.image_size
-    run = load_network(path)
+    run = load_network(path, image_size)
     if splits is None:
         images, which = random_images(image_size), "random images"
     else:

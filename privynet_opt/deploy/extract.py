@@ -95,7 +95,7 @@ def extract(
         shards,
     )
     folder.begin((bundle.directory / MANIFEST).read_text(encoding="utf-8"))
-    run = load_network(bundle.network_path)
+    run = load_network(bundle.network_path, manifest.image_size)
     missing = folder.unfinished()
     total = sum(shard.stop - shard.start for shard in shards)
     done = total - sum(shard.stop - shard.start for shard in missing)

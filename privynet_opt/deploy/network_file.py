@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from privynet_opt.deploy.device_network import DeviceNetwork
-from privynet_opt.errors import NetworkError, OutputError
+from privynet_opt.errors import DataError, NetworkError, OutputError
 
 FORMATS = ("pt2", "onnx")
 """torch.export's archive, which torch runs, and ONNX, which onnxruntime and many devices run."""
@@ -89,24 +89,36 @@ def write_network(network: DeviceNetwork, image_size: int, path: Path) -> None:
     write_bytes_atomically(path, content.getvalue())
 
 
-def load_network(path: Path) -> Run:
+def load_network(path: Path, image_size: int) -> Run:
     """Return an exported network, ready to run.
 
     Args:
         path: What `write_network` wrote.
+        image_size: Rows and columns of an image; the network refuses others.
 
     Raises:
         NetworkError: If the file cannot be read or what its format needs is not installed.
     """
     require(path.suffix[1:])
     try:
-        return _load_onnx(path) if path.suffix == ".onnx" else _load_pt2(path)
+        loaded = _load_onnx(path) if path.suffix == ".onnx" else _load_pt2(path)
     except Exception as error:  # torch and onnxruntime report unreadable files by many types
         reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
         raise NetworkError(
             f"an exported network must be readable, but {path} is not "
             f"({type(error).__name__}: {reason[:120]}). Export it again."
         ) from error
+
+    def run(images: Tensor) -> Tensor:
+        if images.dtype != torch.uint8 or images.shape[1:] != (3, image_size, image_size):
+            raise DataError(
+                f"`images` must be uint8 of shape (n, 3, {image_size}, {image_size}) for {path}, "
+                f"but got {str(images.dtype).removeprefix('torch.')} {tuple(images.shape)}. Resize "
+                "them, or export a study of that image size."
+            )
+        return loaded(images)
+
+    return run
 
 
 def write_bytes_atomically(path: Path, content: bytes) -> None:

@@ -80,7 +80,8 @@ def predict(
             f"has the manifest {bundle.manifest.sha256[:12]}… and the cloud network "
             f"{model.manifest.sha256[:12]}…. Give the bundle that its features were extracted with."
         )
-    return _predictions(bundle, model, load_network(bundle.network_path), files, skip_bad)
+    run = load_network(bundle.network_path, bundle.manifest.image_size)
+    return _predictions(bundle, model, run, files, skip_bad)
 
 
 def _predictions(

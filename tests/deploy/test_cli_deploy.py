@@ -7,6 +7,7 @@ import io
 import shutil
 
 import pytest
+import torch
 
 from privynet_opt.cli import main
 from privynet_opt.deploy import network_file
@@ -97,3 +98,9 @@ def test_what_onnx_needs_is_named(answer, tmp_path, capsys, monkeypatch):
 )
 def test_a_wrong_folder_is_told_in_one_line(command, words, tmp_path, capsys):
     assert words in one_line(capsys, *command.format(tmp_path).split())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_told_in_one_line(trained, tmp_path, capsys):
+    command = ["train-cloud", trained / "features", "--output", tmp_path, "--device", "cuda"]
+    assert "finds no CUDA device" in one_line(capsys, *command)

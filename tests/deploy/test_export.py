@@ -158,7 +158,7 @@ def test_features_of_a_file_equal_those_of_the_network_in_memory(choice, tmp_pat
     local = build_local_network(backbone, cut, bundle.private["kept_channels"])
     images = load_splits(choice.spec, None).score.images
     expected = local(backbone.normalise(images))
-    torch.testing.assert_close(load_network(bundle.network_path)(images), expected)
+    torch.testing.assert_close(load_network(bundle.network_path, 8)(images), expected)
 
 
 def test_other_weights_and_images_are_refused_unless_allowed(choice, tmp_path):

@@ -39,7 +39,7 @@ def test_features_and_labels_are_those_of_every_image_in_order(features, exporte
     assert features.class_names == images.class_names
     assert [s.stop - s.start for s in features.shards] == [50, 50, 50, 50, 40]
     torch.testing.assert_close(whole(features, "labels"), images.labels)
-    expected = load_network(exported().network_path)(images.images)
+    expected = load_network(exported().network_path, 8)(images.images)
     torch.testing.assert_close(whole(features, "features"), expected)
 
 
@@ -65,7 +65,7 @@ def test_coded_features_are_as_small_as_they_were_said_to_be(
 def test_mirrored_features_are_those_of_mirrored_images(exported, digit_folder, tmp_path):
     folder = extract(exported(), digit_folder, tmp_path, mirrored=True).folder
     images = load_folder(digit_folder, 8).images.flip(-1).contiguous()
-    expected = load_network(exported().network_path)(images)
+    expected = load_network(exported().network_path, 8)(images)
     torch.testing.assert_close(whole(folder, "mirrored"), expected)
 
 

@@ -11,7 +11,7 @@ from privynet_opt.deploy.coding import FeatureCoding
 from privynet_opt.deploy.device_network import DeviceNetwork
 from privynet_opt.deploy.network_file import FORMATS, load_network, write_network
 from privynet_opt.deploy.self_check import random_images, self_check
-from privynet_opt.errors import NetworkError
+from privynet_opt.errors import DataError, NetworkError
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import choose_cuts, find_cuts
 from privynet_opt.networks.local import build_head, build_local_network
@@ -55,7 +55,7 @@ def test_the_file_equals_the_kept_channels_of_the_whole_network(name, ending, wr
     images = random_images(SIZE)
     expected = build_head(backbone, cut)(backbone.normalise(images))[:, kept]
     scale = max(1.0, float(expected.abs().max()))
-    run = load_network(written(name, ending))
+    run = load_network(written(name, ending), SIZE)
     for n in (100, 1):
         assert float((run(images[:n]) - expected[:n]).abs().max()) <= 1e-5 * scale
 
@@ -86,7 +86,7 @@ def test_coded_features_equal_those_of_pytorch(bits, ending, tmp_path):
     network = device_network("small_cnn", bits)
     path = tmp_path / f"network.{ending}"
     write_network(network, SIZE, path)
-    check = self_check(network, load_network(path), random_images(SIZE), "random images")
+    check = self_check(network, load_network(path, SIZE), random_images(SIZE), "random images")
     assert check.n_images == 100
     assert check.largest_difference < 1e-2 * check.largest_feature
 
@@ -106,4 +106,13 @@ def test_a_damaged_file_is_named(ending, tmp_path):
     path = tmp_path / f"network.{ending}"
     path.write_bytes(b"no network")
     with pytest.raises(NetworkError, match=rf"{path} is not .*Export it again"):
-        load_network(path)
+        load_network(path, SIZE)
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_images_of_another_size_or_kind_are_refused(ending, written):
+    run = load_network(written("mobilenet_v2", ending), SIZE)
+    images = random_images(SIZE)[:2]
+    for wrong, shape in ((images[..., :31], r"uint8 \(2, 3, 32, 31\)"), (images / 255, "float32")):
+        with pytest.raises(DataError, match=rf"must be uint8 of shape \(n, 3, 32, 32\).*{shape}"):
+            run(wrong)
