@@ -23,6 +23,11 @@ FEW_SEEDS = (
 
 FLOATS = "Accuracy and privacy loss were predicted for features of 32 bits."
 
+SENT = (
+    "Send that folder to the cloud: no file in it names the kept filters, but who has images like "
+    "yours may guess many of them from the features. The report says how well."
+)
+
 CLOSE = 1.15
 """Memory that exceeds its prediction by more than this factor is explained."""
 
@@ -86,7 +91,7 @@ def extraction_lines(done: Extraction) -> list[str]:
     return [
         f"Extracted: features of {parts} of {len(folder.class_names)} classes{was_there}",
         f"{len(folder.shards):,} shards of {_bytes(sent)} in all in {folder.directory}{rate}",
-        "Send that folder to the cloud: it says nothing of which filters are kept.",
+        *wrapped(SENT, "", "  "),
         f"Train on it there: privynet-opt train-cloud {folder.directory}",
     ]
 
