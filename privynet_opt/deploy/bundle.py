@@ -19,7 +19,7 @@ from typing import Any
 
 from privynet_opt.characterization.results import write_atomically
 from privynet_opt.deploy.coding import FeatureCoding
-from privynet_opt.errors import BundleError
+from privynet_opt.errors import BundleError, OutputError
 
 FORMAT_VERSION = 1
 """Of the two JSON files; a reader refuses any other."""
@@ -139,11 +139,12 @@ def load_bundle(directory: Path) -> Bundle:
     Raises:
         BundleError: If a file is missing, unreadable or not the one that was exported.
     """
-    if not (directory / MANIFEST).is_file():
-        raise BundleError(
-            f"a bundle must be a folder that `privynet-opt export` wrote, but {directory} has no "
-            f"{MANIFEST}. {_AGAIN}"
-        )
+    for name in (MANIFEST, PRIVATE):
+        if not (directory / name).is_file():
+            raise BundleError(
+                f"a bundle must be a folder that `privynet-opt export` wrote, but {directory} has "
+                f"no {name}. Give that folder, or export again."
+            )
     manifest = read_manifest(directory / MANIFEST)
     _, private = _read(directory / PRIVATE)
     bundle = Bundle(directory, manifest, private)
@@ -154,6 +155,22 @@ def load_bundle(directory: Path) -> Bundle:
         )
     _check(bundle.network_path, file_sha256(bundle.network_path), private.get("network_sha256"))
     return bundle
+
+
+def refuse_bundle(directory: Path) -> None:
+    """Make sure that a folder is not a bundle, where what is written goes to the cloud.
+
+    Args:
+        directory: The folder, there or not.
+
+    Raises:
+        OutputError: If a bundle's private part lies in it.
+    """
+    if (directory / PRIVATE).exists():
+        raise OutputError(
+            f"`output` must not be a bundle, whose private part never leaves the device, but "
+            f"{directory} has a {PRIVATE}. Choose another --output folder."
+        )
 
 
 def file_sha256(path: Path) -> str:

@@ -21,9 +21,9 @@ from torch import Tensor
 from privynet_opt.characterization.channel_statistics import moments, standardise
 from privynet_opt.characterization.recipes import FROM_SCRATCH
 from privynet_opt.characterization.results import write_atomically
-from privynet_opt.deploy.bundle import MANIFEST
+from privynet_opt.deploy.bundle import MANIFEST, refuse_bundle
 from privynet_opt.deploy.cloud_model import MODEL, CloudModel
-from privynet_opt.deploy.feature_folder import FeatureFolder
+from privynet_opt.deploy.feature_folder import INDEX, FeatureFolder
 from privynet_opt.errors import BundleError, NetworkError, OutputError
 from privynet_opt.networks.cloud import train_cloud_network
 from privynet_opt.networks.training import TrainingRecipe
@@ -206,6 +206,12 @@ def _score(model: CloudModel, batches: Iterator[tuple[Tensor, Tensor]]) -> Metri
 
 def _claim(output: Path, folder: FeatureFolder, recipe: TrainingRecipe, seed: int) -> None:
     """Make sure that the folder holds no training of other features or another recipe."""
+    refuse_bundle(output)
+    if (output / INDEX).exists():
+        raise OutputError(
+            f"`output` must be a folder of its own, but {output} holds features. Choose another "
+            "--output folder."
+        )
     sums = "".join(f"{name} {value}\n" for name, value in sorted(folder.sums().items()))
     mine = {
         "features": hashlib.sha256(sums.encode()).hexdigest(),

@@ -1,8 +1,9 @@
 """Compute the features of a user's images on the device, shard by shard.
 
-The next images are decoded while the network works on the last ones; memory holds two batches of
-images and one shard of features, however many images there are. A shard's features depend on its
-own images only, so that a run that was killed ends with the same bits as one that was not.
+The next images are decoded while the network works on the last ones, and a shard is written while
+the next is computed: memory holds two batches of images and two shards of features, however many
+images there are. A shard's features depend on its own images only, so that a run that was killed
+ends with the same bits as one that was not.
 """
 
 from __future__ import annotations

@@ -21,7 +21,13 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from privynet_opt.characterization.results import write_atomically
-from privynet_opt.deploy.bundle import MANIFEST, Manifest, file_sha256, read_manifest
+from privynet_opt.deploy.bundle import (
+    MANIFEST,
+    Manifest,
+    file_sha256,
+    read_manifest,
+    refuse_bundle,
+)
 from privynet_opt.deploy.network_file import write_bytes_atomically
 from privynet_opt.errors import BundleError, OutputError
 
@@ -78,6 +84,7 @@ class FeatureFolder:
         Raises:
             OutputError: If the folder holds other features or cannot be written to.
         """
+        refuse_bundle(self.directory)
         path = self.directory / INDEX
         if path.exists():
             theirs = _read_index(path)

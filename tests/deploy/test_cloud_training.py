@@ -105,6 +105,15 @@ def test_another_recipe_in_the_same_folder_is_refused(features, tmp_path):
         train_cloud(features, tmp_path, epochs=2)
 
 
+def test_a_training_has_a_folder_of_its_own(features, exported):
+    for folder, words in (
+        (features.directory, "holds features"),
+        (exported().directory, "must not be a bundle"),
+    ):
+        with pytest.raises(OutputError, match=words):
+            train_cloud(features, folder, epochs=1)
+
+
 def test_test_images_that_came_apart_are_the_ones_scored(exported, digit_folder, tmp_path):
     for part in ("train", "test"):
         shutil.copytree(digit_folder, tmp_path / "images" / part)

@@ -148,6 +148,14 @@ def test_another_bundle_and_other_images_are_refused(features, exported, digit_f
         extract(exported(), digit_folder, features.directory, shard_images=60)
 
 
+def test_features_never_go_into_a_bundle(exported, digit_folder):
+    bundle = exported()
+    before = {path.name: path.read_bytes() for path in bundle.directory.iterdir()}
+    with pytest.raises(OutputError, match=r"must not be a bundle.*private\.json"):
+        extract(bundle, digit_folder, bundle.directory)
+    assert {path.name: path.read_bytes() for path in bundle.directory.iterdir()} == before
+
+
 def test_images_without_labels_are_told_from_no_images(exported, digit_folder, tmp_path):
     flat = digit_folder / "5"
     n = len(list(flat.iterdir()))
