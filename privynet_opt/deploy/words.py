@@ -85,12 +85,13 @@ def extraction_lines(done: Extraction) -> list[str]:
     folder = done.folder
     parts = " and ".join(f"{n:,} {part} images" for part, n in done.n_images.items())
     sent = sum((folder.directory / shard.name).stat().st_size for shard in folder.shards)
+    n_shards = f"{len(folder.shards):,} shard{'s' if len(folder.shards) > 1 else ''}"
     rate = f", {done.n_extracted / done.seconds:,.0f} images/s" if done.n_extracted else ""
     kept = sum(done.n_images.values()) - done.n_extracted
     was_there = f"; {kept:,} were there already" if kept else ""
     return [
         f"Extracted: features of {parts} of {len(folder.class_names)} classes{was_there}",
-        f"{len(folder.shards):,} shards of {_bytes(sent)} in all in {folder.directory}{rate}",
+        f"{_bytes(sent)} in {n_shards} in {folder.directory}{rate}",
         *wrapped(SENT, "", "  "),
         f"Train on it there: privynet-opt train-cloud {folder.directory}",
     ]
