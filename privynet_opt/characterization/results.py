@@ -24,12 +24,12 @@ from privynet_opt.errors import OutputError, TableError
 Row = dict[str, Any]
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that it is either whole or not there.
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file so that it is either whole or not there.
 
     Args:
         path: The file; its folder is made if missing.
-        text: Its content.
+        content: Its text, written as UTF-8, or its bytes.
 
     Raises:
         OutputError: If the file cannot be written, for instance because the disk is full.
@@ -38,8 +38,8 @@ def write_atomically(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-                stream.write(text)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content.encode() if isinstance(content, str) else content)
                 stream.flush()
                 os.fsync(stream.fileno())
             os.chmod(temporary, 0o644)

@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from privynet_opt.characterization.channel_statistics import standardise
+from privynet_opt.characterization.results import write_atomically
 from privynet_opt.deploy.bundle import MANIFEST, Manifest, read_manifest
-from privynet_opt.deploy.network_file import write_bytes_atomically
 from privynet_opt.errors import BundleError
 from privynet_opt.networks.cloud import CloudNetwork
 from privynet_opt.networks.training import mixed_precision
@@ -76,7 +76,7 @@ class CloudModel:
         plain = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
         # One entry: safetensors writes several in an order that changes from run to run.
         metadata = {_METADATA: json.dumps(told, ensure_ascii=False)}
-        write_bytes_atomically(directory / MODEL, safetensors.torch.save(plain, metadata))
+        write_atomically(directory / MODEL, safetensors.torch.save(plain, metadata))
         return directory / MODEL
 
 

@@ -28,7 +28,6 @@ from privynet_opt.deploy.bundle import (
     read_manifest,
     refuse_bundle,
 )
-from privynet_opt.deploy.network_file import write_bytes_atomically
 from privynet_opt.errors import BundleError, OutputError
 
 INDEX = "features.json"
@@ -120,7 +119,7 @@ class FeatureFolder:
             OutputError: If it cannot be written.
         """
         path = self.directory / shard.name
-        write_bytes_atomically(path, safetensors.torch.save(tensors))
+        write_atomically(path, safetensors.torch.save(tensors))
         try:
             with (self.directory / SUMS).open("a", encoding="utf-8") as stream:
                 stream.write(f"{file_sha256(path)}  {shard.name}\n")

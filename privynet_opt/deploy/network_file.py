@@ -9,8 +9,6 @@ from __future__ import annotations
 import importlib
 import io
 import logging
-import os
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,8 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from privynet_opt.characterization.results import write_atomically
 from privynet_opt.deploy.device_network import DeviceNetwork
-from privynet_opt.errors import DataError, NetworkError, OutputError
+from privynet_opt.errors import DataError, NetworkError
 
 FORMATS = ("pt2", "onnx")
 """torch.export's archive, which torch runs, and ONNX, which onnxruntime and many devices run."""
@@ -86,7 +85,7 @@ def write_network(network: DeviceNetwork, image_size: int, path: Path) -> None:
             proto = exported.model_proto
             _forget_onnx_origin(proto)
             content.write(proto.SerializeToString(deterministic=True))
-    write_bytes_atomically(path, content.getvalue())
+    write_atomically(path, content.getvalue())
 
 
 def load_network(path: Path, image_size: int) -> Run:
@@ -119,36 +118,6 @@ def load_network(path: Path, image_size: int) -> Run:
         return loaded(images)
 
     return run
-
-
-def write_bytes_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is either whole or not there.
-
-    Args:
-        path: The file; its folder is made if missing.
-        content: Its bytes.
-
-    Raises:
-        OutputError: If the file cannot be written, for instance because the disk is full.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise OutputError(
-            f"`output` must be writable, but {path} is not ({error.strerror}). "
-            "Free some space or choose another folder; what is finished is kept."
-        ) from error
 
 
 def _load_pt2(path: Path) -> Run:
