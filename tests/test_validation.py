@@ -66,7 +66,7 @@ def test_limits_are_checked_on_measurements_and_intervals_told_apart():
 
 
 @pytest.fixture
-def measured_anew(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def measured_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]]:
     """Stand in for training: every topology leaks 1 dB more than its study says."""
     calls: list[dict[str, Any]] = []
 
@@ -90,7 +90,7 @@ def measured_anew(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
             "images": own["data"].get("sha256"),
             "recipes": {fidelity: own["fidelities"].get(fidelity)},
         }
-        return FreshMeasurements(tuple(rows), identity, {"date": "today"})
+        return FreshMeasurements(tuple(rows), identity, {"date": "today"}, tmp_path / "pictures")
 
     monkeypatch.setattr(fresh, "measure_again", measure)
     return calls

@@ -13,6 +13,7 @@ import torch
 
 from privynet_opt.characterization.bank import FeatureSource, build_bank
 from privynet_opt.characterization.characterize import load_splits
+from privynet_opt.characterization.gallery import Gallery
 from privynet_opt.characterization.job import measurement_key
 from privynet_opt.characterization.measure import measure_trained
 from privynet_opt.characterization.provenance import circumstances, identity
@@ -35,11 +36,13 @@ class FreshMeasurements:
         rows: One per topology, by the columns of `schema.COLUMNS`.
         identity: What decides their values, from `provenance.identity`, as JSON holds it.
         circumstances: When and on what they were measured.
+        gallery: Folder of what the attackers recovered, on these images.
     """
 
     rows: tuple[Row, ...]
     identity: dict[str, Any]
     circumstances: dict[str, Any]
+    gallery: Path
 
     def belong_to(self, sidecar: dict[str, Any], fidelity: str) -> bool:
         """Return whether a table's rows were measured with the same weights, images and recipe.
@@ -94,7 +97,8 @@ def measure_again(
     image_size = spec.data.image_size
     splits = load_splits(spec, data, skip_bad)
     own = json.dumps(identity(backbone, splits, image_size), sort_keys=True)
-    folder = MeasurementFolder(output / hashlib.sha256(own.encode()).hexdigest()[:12])
+    place = output / hashlib.sha256(own.encode()).hexdigest()[:12]
+    folder = MeasurementFolder(place)
     offered = find_cuts(backbone.graph, image_size)
     keys = {t: measurement_key(t, fidelity, training_seed) for t in topologies}
     missing = [topology for topology, key in keys.items() if not folder.has(key)]
@@ -104,11 +108,14 @@ def measure_again(
         bank = build_bank(source)
         found = {count: kept for (at, count), kept in (searched or {}).items() if at == name}
         bank = replace(bank, statistics=replace(bank.statistics, searched=found))
+        gallery = Gallery(place / "gallery", bank.score_images, bank.score_labels)
         for topology in missing:
             if topology.cut_layer == name:
-                folder.add(measure_trained(bank, topology, fidelity, training_seed))
+                row = measure_trained(bank, topology, fidelity, training_seed, gallery=gallery)
+                folder.add(row)
     return FreshMeasurements(
         rows=tuple(folder.get(key) for key in keys.values()),
         identity=json.loads(own),
         circumstances=circumstances(torch.device(device)),
+        gallery=place / "gallery",
     )

@@ -18,6 +18,7 @@ from privynet_opt.attacks.coordinates import CutCoordinates
 from privynet_opt.characterization.amortised_store import load_networks, save_networks
 from privynet_opt.characterization.anonymity import measure_anonymity
 from privynet_opt.characterization.bank import CutBank, FeatureSource, build_bank
+from privynet_opt.characterization.gallery import Gallery
 from privynet_opt.characterization.measure import (
     measure_amortised,
     measure_screen,
@@ -131,8 +132,11 @@ def run_job(job: Job) -> None:
         for topology in unscored:
             folder.add(measure_amortised(bank, networks, topology))
     start = networks if job.start == "amortised" else None
+    gallery = None
+    if trained:
+        gallery = Gallery(job.output / "gallery", bank.score_images, bank.score_labels)
     for topology, fidelity in trained:
-        folder.add(measure_trained(bank, topology, fidelity, TRAINING_SEED, start))
+        folder.add(measure_trained(bank, topology, fidelity, TRAINING_SEED, start, gallery))
     for attack in job.side_attacks:
         attack.measure(bank, folder, TRAINING_SEED)
 

@@ -13,6 +13,7 @@ from privynet_opt.attacks.decoder import reconstruct, train_decoder
 from privynet_opt.attacks.fine_tuning import adapt_decoder, fine_tune
 from privynet_opt.attacks.metrics import psnr_db, ssim
 from privynet_opt.characterization.bank import CutBank
+from privynet_opt.characterization.gallery import Gallery
 from privynet_opt.characterization.recipes import ADAPTATION, MIRRORING, TRAINED, TrainedFidelity
 from privynet_opt.networks.cloud import classify, train_cloud_network
 from privynet_opt.selection import kept_channels
@@ -72,10 +73,11 @@ def measure_amortised(bank: CutBank, networks: AmortisedNetworks, topology: Loca
         networks = adapt_decoder(networks, kept, attacker, recipe, networks.seed)
         decoder_epochs += networks.epochs[0]
     linear, recovered, scores = networks.score(kept, bank.score_features[:, kept])
+    leak, _ = _privacy_loss(bank, linear, "amortised", recovered)
     return {
         **_key(topology, "amortised", networks.seed),
         "accuracy": float((scores.argmax(1) == bank.score_labels).float().mean()),
-        **_privacy_loss(bank, linear, "amortised", recovered),
+        **leak,
         "decoder_epochs": decoder_epochs,
         "cloud_epochs": networks.epochs[1],
         "seconds": time.perf_counter() - started,
@@ -88,6 +90,7 @@ def measure_trained(
     fidelity: str,
     training_seed: int,
     start: AmortisedNetworks | None = None,
+    gallery: Gallery | None = None,
 ) -> Row:
     """Train a decoder and a cloud network for one topology and score both.
 
@@ -97,6 +100,7 @@ def measure_trained(
         fidelity: ``"standard"`` or ``"full"``.
         training_seed: Seed of both networks.
         start: Trained networks of the cut to start from; None starts from scratch.
+        gallery: Keeps some of what the stronger attacker recovered; None keeps nothing.
 
     Returns:
         A row; the privacy loss is that of the stronger of the two attackers.
@@ -109,10 +113,14 @@ def measure_trained(
     else:
         outcome = _fine_tuned(start, bank, kept, recipe, training_seed)
     linear, recovered, correct, epochs = outcome
+    key = _key(topology, fidelity, training_seed)
+    leak, seen = _privacy_loss(bank, linear, "decoder", recovered)
+    if gallery is not None:
+        gallery.add(key, leak["attacker"], seen)
     return {
-        **_key(topology, fidelity, training_seed),
+        **key,
         "accuracy": float(correct.float().mean()),
-        **_privacy_loss(bank, linear, "decoder", recovered),
+        **leak,
         "decoder_epochs": epochs[0],
         "cloud_epochs": epochs[1],
         "seconds": time.perf_counter() - started,
@@ -120,7 +128,12 @@ def measure_trained(
 
 
 def measure_attack(
-    bank: CutBank, topology: LocalTopology, fidelity: str, training_seed: int, capacity: int = 1
+    bank: CutBank,
+    topology: LocalTopology,
+    fidelity: str,
+    training_seed: int,
+    capacity: int = 1,
+    gallery: Gallery | None = None,
 ) -> Row:
     """Train a decoder for one topology and score it, as `measure_trained` does; no cloud network.
 
@@ -130,6 +143,7 @@ def measure_attack(
         fidelity: ``"standard"`` or ``"full"``.
         training_seed: Seed of the decoder.
         capacity: Width and blocks of the decoder, in multiples of the usual ones.
+        gallery: As for `measure_trained`.
 
     Returns:
         The columns of a row that tell the privacy loss, ``decoder_epochs`` and ``seconds``.
@@ -140,8 +154,11 @@ def measure_attack(
     linear, recovered, epochs = _attack(
         bank, kept, recipe, training_seed, _mirrors(bank, fidelity), capacity
     )
+    leak, seen = _privacy_loss(bank, linear, "decoder", recovered)
+    if gallery is not None:
+        gallery.add(_key(topology, fidelity, training_seed), leak["attacker"], seen)
     return {
-        **_privacy_loss(bank, linear, "decoder", recovered),
+        **leak,
         "decoder_epochs": epochs,
         "seconds": time.perf_counter() - started,
     }
@@ -207,19 +224,22 @@ def _cloud_set(bank: CutBank, kept: list[int], max_images: int) -> tuple[Tensor,
     return heard, bank.source.splits.cloud.labels[: len(heard)].to(heard.device)
 
 
-def _privacy_loss(bank: CutBank, linear: Tensor, name: str, recovered: Tensor) -> Row:
-    """Compare the closed-form attacker with a trained one; the stronger counts."""
+def _privacy_loss(
+    bank: CutBank, linear: Tensor, name: str, recovered: Tensor
+) -> tuple[Row, Tensor]:
+    """Compare the closed-form attacker with a trained one; return what the stronger recovered."""
     images = bank.score_images
     attempts = {"ridge": linear, name: recovered}
     leaks = {who: float(psnr_db(images, attempt).mean()) for who, attempt in attempts.items()}
     strongest = max(leaks, key=leaks.__getitem__)
-    return {
+    row = {
         "psnr_db": leaks[strongest],
         "ssim": float(ssim(images, attempts[strongest]).mean()),
         "attacker": strongest,
         "ridge_psnr_db": leaks["ridge"],
         "decoder_psnr_db": leaks[name],
     }
+    return row, attempts[strongest]
 
 
 def _key(topology: LocalTopology, fidelity: str, training_seed: int) -> Row:

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -270,7 +271,9 @@ def test_what_a_fresh_attack_found_is_told(psnr_db, level, title):
     chosen = neighbourhood(result.front, result.best, 1)
     rows = pd.DataFrame({"accuracy": [0.5] * 2, "psnr_db": [psnr_db, 16.0], "ssim": [0.5] * 2})
     points = compare(chosen, rows, result.constraints)
-    result.validation = Validation(points, "full", "full", 2, FreshMeasurements((), {}, {}), True)
+    result.validation = Validation(
+        points, "full", "full", 2, FreshMeasurements((), {}, {}, Path("gallery")), True
+    )
     (check,) = [c for c in health_checks(result) if "fresh attack" in c.title]
     assert (check.level, check.title) == (level, title)
     assert f"{psnr_db:.2f} dB, predicted" in check.text
