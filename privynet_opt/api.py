@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["OptimizationResult", "optimize"]
 
+GALLERY = "gallery"
+"""Folder of pictures, beside a study's table and in a result's folder."""
+
 
 def optimize(
     constraints: ConstraintsLike | None = None,
@@ -115,7 +118,8 @@ def reopen(directory: str | Path, study: str | Path | None = None) -> Optimizati
             f"a result must be a folder that `privynet-opt run` wrote, but {path} cannot be used "
             f"({type(error).__name__}). Run the study again."
         ) from error
-    return optimize(constraints, study=place, **settings)
+    result = optimize(constraints, study=place, **settings)
+    return replace(result, galleries=(Path(directory) / GALLERY, *result.galleries))
 
 
 def asked_study(
@@ -211,6 +215,7 @@ def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> 
         infeasibility=explain_infeasibility(eligible, asked.constraints),
         hierarchical=choice,
         shadow_prices=shadow_prices(eligible, best, asked.constraints),
+        galleries=(spec.directory / GALLERY,),
     )
 
 

@@ -16,6 +16,7 @@ from privynet_opt.commands import (
     extract,
     new_study,
     predict,
+    report,
     run,
     studies,
     train_cloud,
@@ -27,6 +28,7 @@ from privynet_opt.errors import DataWarning, PrivyNetOptError
 
 COMMANDS = (
     run,
+    report,
     studies,
     new_study,
     characterize,

@@ -42,6 +42,7 @@ class OptimizationResult:
         validation: What a fresh attack found, if there was one.
         shadow_prices: What moving one limit would do to the accuracy of what is recommended.
         hierarchical: What PrivyNet's own procedure chose, where that was the sampler.
+        galleries: Folders of pictures that attackers recovered, those of this answer first.
     """
 
     spec: StudySpec
@@ -58,6 +59,7 @@ class OptimizationResult:
     validation: Validation | None = None
     shadow_prices: tuple[ShadowPrice, ...] = ()
     hierarchical: HierarchicalChoice | None = None
+    galleries: tuple[Path, ...] = ()
 
     def validate(
         self,

@@ -98,6 +98,42 @@ def save_validation(validation: Validation, directory: Path) -> Path:
     return path
 
 
+def read_validation(directory: Path) -> Validation | None:
+    """Read what `save_validation` wrote.
+
+    Args:
+        directory: The folder.
+
+    Returns:
+        The validation without its measurements; None where there was none.
+
+    Raises:
+        OutputError: If the file is damaged.
+    """
+    import pandas as pd
+
+    from privynet_opt.validation import Validation
+
+    path = directory / "validation.json"
+    if not path.exists():
+        return None
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        return Validation(
+            points=pd.DataFrame(said["points"]),
+            predicted_fidelity=said["predicted_fidelity"],
+            fidelity=said["fidelity"],
+            training_seed=said["training_seed"],
+            measured=None,
+            same_source=said["same_source"],
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OutputError(
+            f"a validation must be what `privynet-opt validate` wrote, but {path} cannot be used "
+            f"({type(error).__name__}). Validate again, or remove the file."
+        ) from error
+
+
 def csv_text(frame: pd.DataFrame) -> str:
     """Return a DataFrame as CSV: predictions to `DIGITS` digits, exact counts in full.
 

@@ -35,7 +35,7 @@ class Validation:
         predicted_fidelity: Of the predictions and their intervals.
         fidelity: Of the measurements.
         training_seed: Seed of their networks, which no row of the table had.
-        measured: The measurements, with what they were made with.
+        measured: The measurements, with what they were made with; None where this was read back.
         same_source: Whether images, weights and recipe are those of the table; only then may the
             rows be added to it.
     """
@@ -44,7 +44,7 @@ class Validation:
     predicted_fidelity: str
     fidelity: str
     training_seed: int
-    measured: FreshMeasurements
+    measured: FreshMeasurements | None
     same_source: bool
 
     @property
@@ -186,7 +186,7 @@ def add_to_study(
     """
     from privynet_opt.characterization.extend import copy_study, extend_table
 
-    if not validation.same_source:
+    if not validation.same_source or validation.measured is None:
         return None
     is_shipped = spec.argument == spec.name
     path = copy_study(spec, copy) if is_shipped else table.path

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from privynet_opt.characterization.gallery_store import copy_gallery
 from privynet_opt.characterization.results import MeasurementFolder, copy_study_file, write_table
 from privynet_opt.characterization.schema import KEY
 from privynet_opt.characterization.table import load_table
@@ -61,6 +62,7 @@ def copy_study(spec: StudySpec, target: Path) -> Path:
         Path of the copied table.
     """
     copy_study_file(spec.directory, spec.network.weights, target)
+    copy_gallery(spec.directory / "gallery", target / "gallery")
     path = target / spec.table_path.name
     before = load_table(path) if path.exists() else None
     for name in (path.name, path.with_suffix(".json").name):

@@ -70,11 +70,9 @@ class Gallery:
         self._write(name, RECOVERED, recovered[self.positions].float().clamp(0, 1), facts)
 
     def _write(self, name: str, kind: str, seen: Tensor, facts: Mapping[str, Any]) -> None:
-        scores = (
-            tuple(round(v, digits) for v in score(self.originals, seen).tolist())
-            for score, digits in ((psnr_db, 3), (ssim, 4))
-        )
-        write_strip(self.folder / f"{name}.png", Strip(kind, _bytes(seen), *scores, facts))
+        psnr = tuple(round(v, 3) for v in psnr_db(self.originals, seen).tolist())
+        alike = tuple(round(v, 4) for v in ssim(self.originals, seen).tolist())
+        write_strip(self.folder / f"{name}.png", Strip(kind, _bytes(seen), psnr, alike, facts))
 
 
 def thumbnails(images: Tensor, side: int) -> Tensor:

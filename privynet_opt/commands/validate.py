@@ -47,7 +47,8 @@ def validate(asked: argparse.Namespace) -> int:
     Args:
         asked: Parsed arguments of ``validate``.
     """
-    from privynet_opt.api import reopen
+    from privynet_opt.api import GALLERY, reopen
+    from privynet_opt.characterization.gallery_store import copy_gallery
     from privynet_opt.cli_output import print_validation
     from privynet_opt.save import save_validation
     from privynet_opt.validation import add_to_study
@@ -62,6 +63,8 @@ def validate(asked: argparse.Namespace) -> int:
         output=asked.result / "validation",
         skip_bad=asked.skip_bad,
     )
+    if validation.measured is not None:
+        copy_gallery(validation.measured.gallery, asked.result / GALLERY)
     extended = add_to_study(validation, result.spec, result.table, asked.result / "study")
     answer = result if extended is None else reopen(asked.result, extended)
     answer = replace(answer, validation=validation)

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from privynet_opt.metrics import PREDICTED
+from privynet_opt.metrics import METRICS, PREDICTED
+from privynet_opt.report.drivers import drivers
+from privynet_opt.report.explore import sliders
 from privynet_opt.report.figure_filters import filters_figure
 from privynet_opt.report.figure_pareto import (
     AXES,
     COLOUR,
+    PARALLEL,
     colour_ticks,
     pareto_axes,
     pareto_figure,
     part_names,
+    space_figure,
 )
 from privynet_opt.report.figure_trust import (
     hypervolume_figure,
@@ -22,7 +26,8 @@ from privynet_opt.report.figure_trust import (
     proxy_info,
 )
 from privynet_opt.report.filters_info import SHOWN, filters_info
-from privynet_opt.report.front_table import front_table
+from privynet_opt.report.front_table import TITLES, front_table
+from privynet_opt.report.gallery_info import gallery_info
 from privynet_opt.report.health import health_checks
 from privynet_opt.report.pareto_info import pareto_info
 from privynet_opt.report.prices import price_note, price_rows
@@ -85,6 +90,7 @@ def cards(result: OptimizationResult) -> tuple[Card, ...]:
     """
     make: tuple[Callable[[OptimizationResult], Card], ...] = (
         _verdict,
+        _gallery,
         _pareto,
         _front,
         _filters,
@@ -111,30 +117,58 @@ def _verdict(result: OptimizationResult) -> Card:
     )
 
 
+def _gallery(result: OptimizationResult) -> Card:
+    info = gallery_info(result)
+    return Card(
+        "gallery",
+        "Seeing privacy",
+        "The same images as they are, as the attacker recovers them from what the cloud receives, "
+        "and as thumbnails. Under each image its PSNR in dB and its SSIM; higher is less private.",
+        "Seeing privacy",
+        "gallery",
+        body=info,
+        reason=""
+        if info
+        else "No pictures were kept. `privynet-opt validate RESULT_DIR --data IMAGES` measures the "
+        "recommended topology and its neighbours, and keeps what the attacker recovered.",
+    )
+
+
 def _pareto(result: OptimizationResult) -> Card:
     info = pareto_info(result)
-    slot = Slot(
-        "pareto-figure",
-        "",
-        f"Scatter of {len(info.words)} topologies; the front is listed in the table below.",
+    seen = f"of {len(info.words):,} topologies; the front is listed in the table below."
+    slots = (
+        Slot("pareto-figure", "", f"Scatter {seen}"),
+        Slot("space-figure", "", f"Scatter in three dimensions {seen}"),
     )
+    moved = sliders(result)
     return Card(
         "pareto",
         "Accuracy against privacy loss",
         "Up and to the left is better: more accurate, less recovered. A privacy limit is checked "
         "on the upper end of each interval, so topologies just left of the line can be "
-        "infeasible. Click a point for its details; drag a box to mark its rows in the table.",
+        "infeasible. Click a point for its details; drag a box, or along an axis of the parallel "
+        "view, to mark topologies here and in the table. Move a limit to see what it changes.",
         "Pareto view",
         "pareto",
         body={
             "axes": [(name, label(name)) for name in AXES],
+            "sliders": moved,
             "parts": part_names(info),
             "colours": colour_ticks(info),
             "colour_title": axis_title(COLOUR),
         },
-        slots=(slot,),
+        slots=slots,
         data={
-            "figures": {slot.id: pareto_figure(info)},
+            "figures": {slots[0].id: pareto_figure(info), slots[1].id: space_figure(info)},
+            "sliders": [slider._asdict() for slider in moved],
+            "objectives": [
+                {"name": name, "sign": -1 if METRICS[name].higher_is_better else 1}
+                for name in result.objectives
+            ],
+            "extrapolate": bool(result.spec.search.extrapolate),
+            "parallel": list(PARALLEL),
+            "short": TITLES,
             "points": info.columns,
             "words": list(info.words),
             "recommended": info.recommended,
@@ -154,7 +188,7 @@ def _front(result: OptimizationResult) -> Card:
         "Front",
         "front",
         body=table,
-        data={"csv_columns": list(table.csv_columns)},
+        data={"csv_columns": list(table.csv_columns), "table_metrics": list(table.metrics)},
         reason="" if table.rows else "The front is empty: no topology meets every limit.",
     )
 
@@ -174,7 +208,8 @@ def _filters(result: OptimizationResult) -> Card:
         "filters",
         "How the topology drives accuracy and privacy",
         "Lines are predictions for each selection strategy, the band is the interval of one of "
-        "them, marks are trained measurements. All cuts share the same axes.",
+        "them, marks are trained measurements. Accuracy is drawn on one axis for all cuts, privacy "
+        "loss on each cut's own.",
         "Kept filters",
         "filters",
         body={
@@ -182,6 +217,7 @@ def _filters(result: OptimizationResult) -> Card:
             "strategies": strategies,
             "cut": info.cut,
             "strategy": info.strategy,
+            "drivers": drivers(result),
         },
         slots=slots,
         data={"cut_figures": figures},

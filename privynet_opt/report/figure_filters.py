@@ -61,8 +61,22 @@ def filters_figure(info: FiltersInfo, cut: str, target: str) -> Figure:
     title = f"Kept filters at {plotly_text(cut)}"
     xaxis = axis(title, type="log", tickvals=ticks, ticktext=[str(k) for k in ticks], range=ends)
     form = {"tickformat": ".0%"} if target == "accuracy" else {}
-    yaxis = axis(TITLES[target], range=list(info.ranges[target]), **form)
+    # Privacy loss spans tens of dB over all cuts, and a few at one.
+    heights = info.ranges[target] if target == "accuracy" else _own_range(curves, target)
+    yaxis = axis(TITLES[target], range=list(heights), **form)
     return {"data": traces, "layout": layout(xaxis, yaxis, shapes=shapes, annotations=notes)}
+
+
+def _own_range(curves: dict[str, Curve], target: str) -> tuple[float, float]:
+    values = [
+        value
+        for curve in curves.values()
+        for numbers in (*curve.bands[target], curve.measured[target])
+        for value in numbers
+        if value is not None
+    ]
+    pad = 0.05 * (max(values) - min(values)) + 0.1
+    return round(min(values) - pad, 4), round(max(values) + pad, 4)
 
 
 def _band(info: FiltersInfo, strategy: str, curve: Curve, target: str) -> Figure:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from privynet_opt.metrics import PREDICTED
-from privynet_opt.report.figures import Figure, layout, limit_marks, metric_axis, scale_marks
+from privynet_opt.report.figures import Figure, axis, layout, limit_marks, metric_axis, scale_marks
 from privynet_opt.report.pareto_info import ParetoInfo
 from privynet_opt.report.words import axis_title, plain_numbers
 
@@ -18,6 +18,10 @@ COLOUR = "local_flops"
 
 INFEASIBLE, DOMINATED, FRONT = "Infeasible", "Feasible, dominated", "Pareto front"
 MEASURED, RECOMMENDED = "Measured", "Recommended"
+MARKED, SHOWN = "Marked", "Shown in the details"
+
+PARALLEL = ("kept_filters", *AXES)
+"""Axes of the parallel coordinates."""
 
 
 def pareto_axes(info: ParetoInfo) -> dict[str, Figure]:
@@ -62,7 +66,7 @@ def pareto_figure(info: ParetoInfo, x: str = "psnr_db", y: str = "accuracy") -> 
         _trace(info, FRONT, info.front, x, y, _diamond(info, info.front)),
         _trace(info, MEASURED, info.measured, x, y, _square(), "measured"),
         _trace(info, RECOMMENDED, chosen, x, y, _star()),
-        _trace(info, "Shown in the details", (), x, y, _ring()) | {"showlegend": False},
+        _trace(info, SHOWN, (), x, y, _ring()) | {"showlegend": False},
         _legend(DOMINATED, _dot(info, ())),
         _legend(FRONT, _diamond(info, ())),
     ]
@@ -84,6 +88,43 @@ def pareto_figure(info: ParetoInfo, x: str = "psnr_db", y: str = "accuracy") -> 
             margin={"l": 12, "r": 44, "t": 28, "b": 12},
         ),
     }
+
+
+def space_figure(info: ParetoInfo) -> Figure:
+    """Draw the same parts in three dimensions; the page puts the points in.
+
+    Args:
+        info: From `pareto_info`.
+    """
+    symbols = {
+        INFEASIBLE: {"symbol": "x", "size": 3, "color": "@infeasible"},
+        DOMINATED: {"symbol": "circle", "size": 4, "coloraxis": "coloraxis"},
+        FRONT: {"symbol": "diamond", "size": 6, "coloraxis": "coloraxis"}
+        | {"line": {"color": "@ink", "width": 1}},
+        MEASURED: {"symbol": "square-open", "size": 5, "color": "@muted"},
+        RECOMMENDED: {"symbol": "cross", "size": 14, "color": "@privynet"},
+        MARKED: {"symbol": "circle-open", "size": 9, "color": "@accent"},
+        SHOWN: {"symbol": "circle-open", "size": 14, "color": "@accent"},
+    }
+    traces = [
+        {
+            "type": "scatter3d",
+            "mode": "markers",
+            "name": name,
+            "marker": marker,
+            "meta": {"source": "measured" if name == MEASURED else "predicted"},
+            "hovertemplate": f"%{{hovertext}}<extra>{name}</extra>",
+        }
+        for name, marker in symbols.items()
+    ]
+    look = axis("") | {"backgroundcolor": "@surface", "color": "@muted", "zeroline": False}
+    look = {k: v for k, v in look.items() if k not in ("automargin", "title")}
+    base = layout({}, {}, showlegend=False, coloraxis=_colour_axis(info), dragmode="turntable")
+    scene: Figure = {f"{where}axis": look for where in "xyz"}
+    scene |= {"aspectmode": "cube", "camera": {"eye": {"x": 1.7, "y": 1.7, "z": 0.9}}}
+    plain = {k: v for k, v in base.items() if k not in ("xaxis", "yaxis")}
+    plain["coloraxis"] = {**base["coloraxis"], "showscale": False}
+    return {"data": traces, "layout": {**plain, "scene": scene}}
 
 
 def part_names(info: ParetoInfo) -> list[tuple[str, int]]:

@@ -171,7 +171,7 @@ def limit_marks(
 
     shapes, labels = [], []
     for limit in limits:
-        shapes.append(line(where, limit, color="@limit", width=2, dash="dash"))
+        shapes.append({"name": "limit", **line(where, limit, color="@limit", width=2, dash="dash")})
         spot = math.log10(limit) if metric in LOG_METRICS and limit > 0 else limit
         side: Figure = (
             {"y": 0, "yanchor": "bottom", "xanchor": "left"}
@@ -179,5 +179,5 @@ def limit_marks(
             else {"x": 0, "xanchor": "left"}
         )
         text = f" limit {format_value(metric, limit)}"
-        labels.append(note(where, spot, text, "@limit", **side))
+        labels.append(note(where, spot, text, "@limit", name="limit", **side))
     return shapes, labels

@@ -75,11 +75,13 @@ class FrontTable(NamedTuple):
         titles: Headings of the metric columns.
         rows: Highest predicted accuracy first.
         csv_columns: Columns that are copied as CSV.
+        metrics: The metric of each heading.
     """
 
     titles: tuple[str, ...]
     rows: tuple[Row, ...]
     csv_columns: tuple[str, ...]
+    metrics: tuple[str, ...]
 
 
 def front_table(result: OptimizationResult) -> FrontTable:
@@ -101,7 +103,7 @@ def front_table(result: OptimizationResult) -> FrontTable:
     costs = tuple(name for name in DISPLAYS if name not in PREDICTED)
     measured = tuple(f"measured_{name}" for name in (*PREDICTED, "fidelity"))
     csv_columns = (*TOPOLOGY_COLUMNS, *ends, *costs, "extrapolation", *measured)
-    return FrontTable(tuple(TITLES.get(m, label(m)) for m in metrics), rows, csv_columns)
+    return FrontTable(tuple(TITLES.get(m, label(m)) for m in metrics), rows, csv_columns, metrics)
 
 
 def _row(

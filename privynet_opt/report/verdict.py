@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from privynet_opt.candidates import recommendable
+from privynet_opt.cost import cut_costs
 from privynet_opt.metrics import METRICS, PREDICTED, checked_column
 from privynet_opt.report.ruler import Ruler, ruler
 from privynet_opt.report.words import (
@@ -34,7 +35,7 @@ class Tile(NamedTuple):
     Attributes:
         title: What it is.
         value: The number with its unit.
-        note: Its interval, or that it is exact.
+        note: Its interval, or the exact count in proportion.
     """
 
     title: str
@@ -205,11 +206,25 @@ def _tile(result: OptimizationResult, metric: str) -> Tile:
     assert best is not None
     value = format_value(metric, float(best[metric]))
     if metric not in PREDICTED:
-        return Tile(DISPLAYS[metric].label, value, "exact count for one image")
+        return Tile(DISPLAYS[metric].label, value, _in_proportion(result, metric))
     interval = format_interval(metric, best[f"{metric}_lower"], best[f"{metric}_upper"])
     return Tile(
         DISPLAYS[metric].label, value, f"{result.spec.search.confidence:.0%} interval {interval}"
     )
+
+
+def _in_proportion(result: OptimizationResult, metric: str) -> str:
+    """Return a cost beside one a reader knows: of the whole network, or of the image itself."""
+    best = result.best
+    assert best is not None
+    cost = float(best[metric])
+    if metric == "feature_bytes":
+        image = 3 * result.spec.data.image_size**2
+        times = cost / image
+        return f"{times:.1f} times the image itself ({format_value(metric, image)})"
+    deepest = max(result.table.cuts.values(), key=lambda cut: cut.depth)
+    whole = float(cut_costs(deepest, deepest.channels)[metric])
+    return f"{cost / whole:.0%} of {result.spec.network.name} up to {deepest.name}; exact"
 
 
 def _constraint_row(best: Any, constraint: Constraint) -> ConstraintRow:

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from privynet_opt.studies.cifar10.photographs import IMAGE_SIZE
+from privynet_opt.studies.gallery import make_gallery
 from sklearn.datasets import load_sample_images
 
 from privynet_opt.characterization.characterize import load_splits
 from privynet_opt.datasets.image_set import ImageSet
 from privynet_opt.study_spec import load_study
-from privynet_opt.studies.cifar10.photographs import IMAGE_SIZE
-from privynet_opt.studies.gallery import make_gallery
 
 CREDIT = (
     "crops of two photographs that come with scikit-learn, china.jpg by danielbuechele and "
@@ -42,6 +42,7 @@ CROPS = (
 
 TOPOLOGIES = (
     ("conv7p", 192, "magnitude"),
+    ("conv7p", 48, "lda"),
     ("conv7p", 64, "lda"),
     ("conv7p", 8, "lda"),
     ("conv7p", 2, "privynet"),

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import torch
+from privynet_opt.studies.gallery import make_gallery
 
 from privynet_opt.characterization.characterize import load_splits
 from privynet_opt.study_spec import load_study
-from privynet_opt.studies.gallery import make_gallery
 
 TOPOLOGIES = (
     ("conv1", 4, "lda"),

@@ -84,6 +84,7 @@ def fake_result(constraints: tuple[str, ...] = LIMITS, title: str | None = None)
         validation=None,
         hierarchical=None,
         shadow_prices=shadow_prices(eligible, best, limits),
+        galleries=(),
     )
 
 

@@ -68,7 +68,11 @@ class Page:
             " : addEventListener('load', () => done(1)))"
         )
         self.evaluate(loaded)
-        self.evaluate("new Promise(done => setTimeout(() => done(1), 400))")
+        drawn = (
+            "new Promise(done => { const look = () => document.documentElement.classList"
+            ".contains('drawn') ? setTimeout(done, 200) : setTimeout(look, 20); look(); })"
+        )
+        self.evaluate(drawn)
 
     def prefer_dark(self, dark: bool) -> None:
         """Prefer the dark or the light colour scheme."""

@@ -1,3 +1,6 @@
+import base64
+import gzip
+import hashlib
 import json
 from html.parser import HTMLParser
 
@@ -7,7 +10,7 @@ from fake_result import fake_result
 from privynet_opt.errors import OutputError
 from privynet_opt.report.page import page, script_json, write_report
 
-CARDS = ["verdict", "pareto", "front", "filters", "proxies", "search", "provenance"]
+CARDS = ["verdict", "gallery", "pareto", "front", "filters", "proxies", "search", "provenance"]
 TITLE = "<script>alert('title')</script> & <b>co</b>"
 
 
@@ -125,7 +128,12 @@ def test_the_policy_allows_the_two_scripts_and_no_connection(read):
 
 
 def test_plotly_is_embedded_once(read):
-    assert sum("plotly.js v" in text[:200] for _, text in read.scripts) == 1
+    packed = [text for attrs, text in read.scripts if attrs.get("id") == "plotly-gz"]
+    (plain,) = (gzip.decompress(base64.b64decode(text)) for text in packed)
+    assert b"plotly.js v" in plain[:200]
+    digest = base64.b64encode(hashlib.sha256(plain).digest()).decode()
+    policy = next(a["content"] for t, a in read.elements if t == "meta" and "http-equiv" in a)
+    assert f"'sha256-{digest}'" in policy
 
 
 def test_what_users_wrote_is_shown_as_text():
