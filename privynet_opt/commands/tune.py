@@ -97,7 +97,8 @@ def tune(asked: argparse.Namespace) -> int:
         output=asked.output,
         progress=True,
     )
-    print("\n".join(wrapped(ending_line(tuned.ending, tuned.verdicts, tuned.spent_seconds))))
+    ended = ending_line(tuned.ending, tuned.verdicts, tuned.spent_seconds, tuned.n_trained)
+    print("\n".join(wrapped(ended)))
     for fact in tuned.impossible:
         print("\n".join(wrapped(fact, "  - ", "    ")))
     result, output = tuned.result, tuned.directory

@@ -42,6 +42,7 @@ class Tuned:
             `rounds.Tuning.run` defines them.
         impossible: Which limits rule everything out, one fact each; empty but for that ending.
         verdicts: What each round concluded.
+        n_trained: Trained measurements known at the end, those taken over included.
         spent_seconds: Time spent measuring and fitting, earlier runs in the folder included.
         directory: The study folder with everything measured.
     """
@@ -50,6 +51,7 @@ class Tuned:
     ending: str
     impossible: tuple[str, ...]
     verdicts: tuple[Verdict, ...]
+    n_trained: int
     spent_seconds: float
     directory: Path
 
@@ -121,6 +123,7 @@ def tune(
         diary.spent_seconds = time_left.spent
         diary.save()
         table = None if laboratory.is_empty else laboratory.table()
+    n_trained = 0 if table is None else len(table.trained)
     facts: list[str] = []
     if ending == IMPOSSIBLE:
         screen = None if table is None else table.screen
@@ -129,10 +132,10 @@ def tune(
     if table is not None and _can_answer(table):
         result = optimize(study=replace(load_study(folder), search=spec.search), progress=progress)
     elif ending != IMPOSSIBLE:
-        n_trained = 0 if table is None else len(table.trained)
         raise _too_short(budget, n_trained, diary.expected_seconds(FIRST))
     spent = diary.spent_seconds
-    return Tuned(result, ending, tuple(facts), tuple(diary.verdicts), spent, folder)
+    verdicts = tuple(diary.verdicts)
+    return Tuned(result, ending, tuple(facts), verdicts, n_trained, spent, folder)
 
 
 def _can_answer(table: CharacterizationTable) -> bool:

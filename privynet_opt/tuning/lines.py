@@ -90,15 +90,18 @@ def begin_line(
     )
 
 
-def ending_line(ending: str, verdicts: Sequence[Verdict], spent_seconds: float) -> str:
+def ending_line(
+    ending: str, verdicts: Sequence[Verdict], spent_seconds: float, n_trained: int
+) -> str:
     """Return why a tuning ended.
 
     Args:
         ending: From `rounds.Tuning.run`.
         verdicts: Of all rounds.
         spent_seconds: Over all runs.
+        n_trained: Trained measurements known at the end, those taken over included.
     """
-    n_rounds, n_trained = len(verdicts), verdicts[-1].n_trained if verdicts else 0
+    n_rounds = len(verdicts)
     why = {
         "stable": "the verdict is stable, measured, and keeps every limit",
         "settled": "no measurement left is expected to change the verdict",

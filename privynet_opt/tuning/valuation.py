@@ -73,6 +73,9 @@ def worth(
 ) -> Floats:
     """Return by how much measuring each candidate is expected to raise the accuracy.
 
+    A limit on privacy must hold at the upper end of the interval for a topology to be recommended,
+    and measuring it moves the interval rather than narrows it: so the upper end has to come down.
+
     Args:
         candidates: From `judge`.
         is_possible: Which of them may be measured.
@@ -93,7 +96,7 @@ def worth(
         candidates["accuracy"],
         std("accuracy"),
         0.0 if best is None else float(best["accuracy"]),
-        [candidates[c.metric] - c.limit for c in limits],
+        [candidates[f"{c.metric}_upper"] - c.limit for c in limits],
         [std(c.metric) for c in limits],
         is_possible,
         max([0.0, *floors]),

@@ -38,10 +38,10 @@ def test_the_worth_of_a_candidate_comes_from_its_intervals(laboratory):
         psnr_db_lower=found["psnr_db"] - 0.5 * half, psnr_db_upper=found["psnr_db"] + 0.5 * half
     )
     values = worth(found, np.array([True, True]), None, asked)
-    assert values == pytest.approx([0.6 * norm.cdf(0), 0.6 * norm.cdf(2)])
+    assert values == pytest.approx([0.6 * norm.cdf(-half), 0.6 * norm.cdf(2 - half)])
     best = found.iloc[1]
     values = worth(found, np.array([True, False]), best, asked)
-    assert values == pytest.approx([0.02 / np.sqrt(2 * np.pi) / 2, 0])
+    assert values == pytest.approx([0.02 / np.sqrt(2 * np.pi) * norm.cdf(-half), 0])
 
 
 def test_the_closed_form_rules_out_what_it_recovers_itself_and_nothing_it_did_not_see():
