@@ -102,8 +102,11 @@ def hierarchical_choice(
     chosen = rows.iloc[int(rows["kept_filters"].argmax())]
     kept = int(chosen["kept_filters"])
     most = f"the most that keep {_listed(privacy)}" if privacy else "the most there are"
+    if len(rows) < _count_meeting(candidates[is_offered], layer, [*privacy, *device]):
+        most += ", of those within the range of the trained measurements"
     steps.append(f"the number of filters: {kept}, {most}")
-    steps.append("the filters: drawn, less the leakiest and the least discriminative")
+    if kept < int(whole[rows.index].iloc[0]):
+        steps.append("the filters: drawn, less the leakiest and the least discriminative")
     return HierarchicalChoice(
         steps=tuple(steps),
         topology=topology_of(chosen),
@@ -120,6 +123,10 @@ def _deepest(
     layers = candidates[candidates["kept_filters"] == counts]
     fitting = layers[_meets(layers, device)]
     return None if fitting.empty else str(fitting["cut_layer"].iloc[-1])
+
+
+def _count_meeting(offered: pd.DataFrame, layer: str, constraints: Sequence[Constraint]) -> int:
+    return int(_meets(offered[offered["cut_layer"] == layer], constraints).sum())
 
 
 def _meets(rows: pd.DataFrame, constraints: Sequence[Constraint]) -> NDArray[np.bool_]:

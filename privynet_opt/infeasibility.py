@@ -81,7 +81,8 @@ class Infeasibility:
             for constraint, count in self.excluded.items()
         ]
         lines += [
-            f"{constraint} is out of reach by itself: the best of all topologies has {_short(best)}"
+            f"{constraint} is out of reach by itself: the best of {self.n_candidates:,} topologies "
+            f"has {_short(best)}"
             + (" at the upper end of its interval" if _is_upper(constraint) else "")
             for constraint, best in self.reachable.items()
         ]

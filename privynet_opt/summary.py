@@ -78,8 +78,11 @@ def verdict_lines(result: OptimizationResult) -> list[str]:
         return ["Recommended: nothing", *wrapped(verdict(result).sentence), *why]
     told = verdict(result)
     lines = [f"Recommended: {told.topology}", *wrapped(told.sentence), ""]
-    level = f"{result.spec.search.confidence:.0%} interval"
-    lines += aligned([("", "predicted", level, "measured"), *_values(result, best)], "<>>>")
+    fidelity = result.proxies.fidelity
+    level = f"{100 * result.spec.search.confidence:.4g}% interval"
+    known = f"measured ({best['measured_fidelity']})" if best["measured"] else "measured"
+    head = ("", f"predicted ({fidelity})", level, known)
+    lines += aligned([head, *_values(result, best)], "<>>>")
     lines += ["", *_privacy_lines(result, float(best["psnr_db"]))]
     if told.constraints:
         limits = [(row.statement, row.margin, row.checked) for row in told.constraints]

