@@ -49,6 +49,7 @@ from privynet_opt.study_spec import StudySpec, load_study
 from privynet_opt.tuning import rounds
 from privynet_opt.tuning.budget import Budget
 from privynet_opt.tuning.diary import Diary
+from privynet_opt.tuning.valuation import possible_in_closed_form, within_exact_limits
 
 KEYS = list(TOPOLOGY_COLUMNS)
 COUNTS = (6, 9, 12, 16, 20)
@@ -150,10 +151,16 @@ def problems(
 
 
 def order_of(name: str, problem: Problem, spec: StudySpec, folder: Path) -> list[int]:
-    """Return the order in which a problem's rows are trained; `tune` may end before the last."""
-    rows = problem.rows
+    """Return the order in which a problem's rows are trained; `tune` may end before the last.
+
+    No order trains what exact costs or the closed form rule out: that needs no choosing.
+    """
+    rows, limits = problem.rows, problem.asked.constraints
+    possible = within_exact_limits(rows[KEYS], problem.table.cuts, limits)
+    possible &= possible_in_closed_form(rows[KEYS], problem.table.screen, limits)
     if name == "random":
-        return np.random.default_rng(1000 + problem.seed).permutation(len(rows)).tolist()
+        order = np.random.default_rng(list(problem.name.encode())).permutation(len(rows))
+        return order[possible[order]].tolist()
     if name == "spread":
         channels = {cut: profile.channels for cut, profile in problem.table.cuts.items()}
         grids = {
@@ -164,7 +171,8 @@ def order_of(name: str, problem: Problem, spec: StudySpec, folder: Path) -> list
         planned = trained_topologies(grids, strategies, 10_000, 0)
         place = {tuple(vars(topology).values()): i for i, topology in enumerate(planned)}
         places = [place.get(tuple(row), len(place)) for row in rows[KEYS].to_numpy()]
-        return np.argsort(places, kind="stable").tolist()
+        order = np.argsort(places, kind="stable")
+        return order[possible[order]].tolist()
     replay = Replay(problem, folder)
     diary = Diary(folder / "tuning.json", {})
     budget = Budget(1e9)

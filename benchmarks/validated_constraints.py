@@ -128,7 +128,11 @@ def report(
     print(f"accuracy lost: {lost:.4f} on average, {found['lost'].max():.4f} at most", end=" ")
     print(f"(bar: {LOST_BAR})")
     verdict = "held" if held >= HELD_BAR and lost <= LOST_BAR else "missed"
-    print("bars:", verdict if len(found) == len(sets) else f"{verdict} so far, measure the rest")
+    if fidelity != result.proxies.fidelity:
+        verdict += (
+            f" at {fidelity}, which attacks less than the {result.proxies.fidelity} predicted"
+        )
+    print("bars:", verdict if len(found) == len(sets) else f"{verdict}; so far, measure the rest")
 
 
 if __name__ == "__main__":
