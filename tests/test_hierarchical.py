@@ -63,6 +63,23 @@ def test_the_layer_is_the_deepest_that_the_device_carries_with_all_filters() -> 
     ]
 
 
+def test_where_all_filters_are_kept_none_are_drawn() -> None:
+    choice = chosen("local_flops <= 20e6", "psnr_db <= 100")
+    assert str(choice.topology) == "conv2, 8 filters by lda"
+    assert [step.split(":")[0] for step in choice.steps] == ["the layer", "the number of filters"]
+
+
+def test_a_count_that_only_the_trained_range_bounds_is_said_to_be_so() -> None:
+    limits = ("local_flops <= 20e6", "psnr_db <= 100")
+    rows = frame()
+    rows["extrapolation"] = rows["kept_filters"] == COUNTS[-1]
+    assert chosen(*limits, rows=rows).steps[1] == (
+        "the number of filters: 4, the most that keep psnr_db <= 100, of those within the range of "
+        "the trained measurements"
+    )
+    assert "trained" not in chosen(*limits).steps[1]
+
+
 def test_counted_with_the_fewest_filters_deeper_layers_are_admitted() -> None:
     limits = ("local_flops <= 130e6", "psnr_db <= 100")
     assert str(chosen(*limits).topology) == "conv2, 8 filters by lda"
