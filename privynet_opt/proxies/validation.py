@@ -46,7 +46,9 @@ class ProxyValidation:
             chosen, so its error is optimistic by what choosing among so few can give.
         n_rows: Trained measurements.
         n_groups: Distinct (cut layer, kept filters) among them.
-        mean_absolute_error: Over all rows, each predicted with its group held out.
+        mean_absolute_error: Over all rows, each predicted with its group held out. The fits without
+            it start from the hyper-parameters of the fit to all rows, and values are raised to the
+            envelope of all rows: slightly optimistic for both.
         spearman: Rank correlation of predicted and measured; NaN if either is constant.
         r2: Share of the variance explained; NaN if the target is constant.
         confidence: What the intervals promise to cover.
