@@ -36,8 +36,8 @@ from privynet_opt.report.verdict import verdict
 from privynet_opt.report.words import axis_title, format_correlation, format_difference, label
 
 if TYPE_CHECKING:
-    from privynet_opt.api import OptimizationResult
     from privynet_opt.proxies import ProxyValidation
+    from privynet_opt.result import OptimizationResult
 
 
 class Slot(NamedTuple):

@@ -15,7 +15,7 @@ from privynet_opt.report.words import format_difference, label
 if TYPE_CHECKING:
     import pandas as pd
 
-    from privynet_opt.api import OptimizationResult
+    from privynet_opt.result import OptimizationResult
 
 PARAMETERS = {
     "cut_layer": "cut layer",

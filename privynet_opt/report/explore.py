@@ -10,7 +10,7 @@ from privynet_opt.metrics import METRICS, checked_column
 from privynet_opt.report.words import DISPLAYS, label
 
 if TYPE_CHECKING:
-    from privynet_opt.api import OptimizationResult
+    from privynet_opt.result import OptimizationResult
 
 ALWAYS = ("psnr_db", "accuracy", "local_flops", "memory_bytes")
 """Metrics with a slider whether or not they are limited."""

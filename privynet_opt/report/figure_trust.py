@@ -10,7 +10,7 @@ from privynet_opt.report.figures import Figure, axis, layout, line, note
 from privynet_opt.report.words import DISPLAYS, plain_numbers, plotly_text, topologies_in_words
 
 if TYPE_CHECKING:
-    from privynet_opt.api import OptimizationResult
+    from privynet_opt.result import OptimizationResult
 
 Numbers = tuple[float | int | None, ...]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from privynet_opt.report.words import plain_numbers, readable_scale, topologies_in_words
 
 if TYPE_CHECKING:
-    from privynet_opt.api import OptimizationResult
+    from privynet_opt.result import OptimizationResult
 
 SHOWN = ("accuracy", "psnr_db")
 """Targets drawn."""

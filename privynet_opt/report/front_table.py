@@ -18,7 +18,7 @@ from privynet_opt.report.words import (
 from privynet_opt.search_space import TOPOLOGY_COLUMNS
 
 if TYPE_CHECKING:
-    from privynet_opt.api import OptimizationResult
+    from privynet_opt.result import OptimizationResult
 
 SHOWN = (*PREDICTED, "local_flops", "memory_bytes", "feature_bytes")
 """Metrics with a column; objectives beyond these are added."""

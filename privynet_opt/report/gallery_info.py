@@ -22,7 +22,7 @@ from privynet_opt.report.words import format_value, topologies_in_words
 from privynet_opt.search_space import TOPOLOGY_COLUMNS
 
 if TYPE_CHECKING:
-    from privynet_opt.api import OptimizationResult
+    from privynet_opt.result import OptimizationResult
 
 N_BESIDE = 2
 """More private and less private topologies that are shown beside the recommended one."""

@@ -18,8 +18,8 @@ from privynet_opt.report.words import (
 )
 
 if TYPE_CHECKING:
-    from privynet_opt.api import OptimizationResult
     from privynet_opt.constraints import Constraint
+    from privynet_opt.result import OptimizationResult
 
 TIGHT = 0.01
 """Share of a limit below which the room left to it is worth saying."""

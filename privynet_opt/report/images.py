@@ -22,7 +22,7 @@ from privynet_opt.report.palette import LIGHT, themed
 from privynet_opt.report.pareto_info import pareto_info
 
 if TYPE_CHECKING:
-    from privynet_opt.api import OptimizationResult
+    from privynet_opt.result import OptimizationResult
 
 WIDTH, HEIGHT, SCALE = 1000, 700, 2
 """Pixels at scale 1, and pixels per pixel."""

@@ -22,7 +22,7 @@ from privynet_opt.report.palette import DARK, LIGHT
 from privynet_opt.report.words import DISPLAYS
 
 if TYPE_CHECKING:
-    from privynet_opt.api import OptimizationResult
+    from privynet_opt.result import OptimizationResult
 
 HERE = Path(__file__).parent
 

@@ -16,7 +16,7 @@ from privynet_opt.report.words import (
 from privynet_opt.search_space import TOPOLOGY_COLUMNS
 
 if TYPE_CHECKING:
-    from privynet_opt.api import OptimizationResult
+    from privynet_opt.result import OptimizationResult
 
 Columns = dict[str, list[Any]]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from privynet_opt import __version__
 
 if TYPE_CHECKING:
-    from privynet_opt.api import OptimizationResult
+    from privynet_opt.result import OptimizationResult
 
 PACKAGES = ("optuna", "scikit-learn", "numpy", "pandas", "plotly")
 """What turned the table into this result."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from privynet_opt.report.words import format_value, readable_scale
 
 if TYPE_CHECKING:
-    from privynet_opt.api import OptimizationResult
+    from privynet_opt.result import OptimizationResult
 
 EDGE = 0.07
 """Room before the first and after the last mark, for half of a label."""

@@ -13,7 +13,7 @@ from privynet_opt.report.knowledge_checks import knowledge_checks
 from privynet_opt.report.words import format_correlation, format_difference, label
 
 if TYPE_CHECKING:
-    from privynet_opt.api import OptimizationResult
+    from privynet_opt.result import OptimizationResult
 
 ERROR_BARS = {"accuracy": (0.03, 0.95), "psnr_db": (0.5, 0.97)}
 """Held-out mean absolute error allowed, and Spearman correlation asked for."""

@@ -21,9 +21,9 @@ from privynet_opt.report.words import (
 )
 
 if TYPE_CHECKING:
-    from privynet_opt.api import OptimizationResult
     from privynet_opt.constraints import Constraint
     from privynet_opt.infeasibility import Infeasibility
+    from privynet_opt.result import OptimizationResult
 
 TILES = ("accuracy", "psnr_db", "local_flops", "memory_bytes", "feature_bytes")
 """What the verdict shows in large type."""
