@@ -3,8 +3,9 @@
 Three files. ``manifest.json`` may go to the cloud. The network itself and ``private.json`` stay on
 the device: whoever has the public pre-trained network finds the kept filters by comparing it with
 the exported file, so that even the file's hash is private. Where the choice of filters is drawn
-(`SEEDED_STRATEGIES`), predicted and measured values are private too: a public table tells which
-seed they belong to.
+(`SEEDED_STRATEGIES`), whatever depends on it is private too: a public table tells which seed
+predicted and measured values belong to, and the largest feature names its channel. Then two
+manifests of one topology differ in their identifier alone, whatever was drawn.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from privynet_opt.characterization.results import write_atomically
 from privynet_opt.deploy.coding import FeatureCoding
 from privynet_opt.errors import BundleError, OutputError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Of the two JSON files; a reader refuses any other."""
 
 MANIFEST = "manifest.json"
@@ -72,11 +73,15 @@ class Bundle:
         """The exported network."""
         return self.directory / str(self.manifest.content["file"]["name"])
 
-    @property
-    def values(self) -> dict[str, Any]:
-        """Predicted and measured values, wherever they are kept."""
-        values: dict[str, Any] = self.private.get("values") or self.manifest.content["values"]
-        return values
+    def told(self, name: str) -> dict[str, Any]:
+        """Return what may name drawn filters, from the part where it is kept.
+
+        Args:
+            name: ``"values"``, predicted and measured, ``"self_check"`` or ``"runtime"``.
+        """
+        where = self.private if name in self.private else self.manifest.content
+        told: dict[str, Any] = where[name]
+        return told
 
 
 def write_bundle(

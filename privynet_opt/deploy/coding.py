@@ -1,16 +1,20 @@
-"""How features travel: as floats, or as a few bits each, which the cloud turns back into floats.
+"""How features travel: as floats, or as a few bits each.
 
 16 bits are IEEE half-precision floats. 8 and 4 bits are unsigned codes of an affine map, one per
 channel, from the lowest to the highest value that the channel took on the training images, as is
 usual for activations (Jacob et al., arXiv:1712.05877; Krishnamoorthi, arXiv:1806.08342, §2.1);
 values outside are clamped. Two codes of 4 bits share a byte, the first in its upper half.
+
+The extremes of a channel name it to whoever has the network and such images. They stay in the
+exported network: the cloud decodes a code to its place between them, which is all it needs, since
+it standardises every channel.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,40 +26,29 @@ FEATURE_BITS = (32, 16, 8, 4)
 _DTYPES = {32: torch.float32, 16: torch.float16, 8: torch.uint8, 4: torch.uint8}
 
 
+class Ranges(NamedTuple):
+    """What codes stand for, each of shape ``(C, 1, 1)``; never told to the cloud.
+
+    Attributes:
+        lowest: Value of code 0.
+        step: Difference between neighbouring codes.
+    """
+
+    lowest: Tensor
+    step: Tensor
+
+
 @dataclass(frozen=True)
 class FeatureCoding:
-    """The code of one topology's features.
+    """The code of one topology's features, as far as the cloud may know it.
 
     Attributes:
         bits: One of `FEATURE_BITS`.
         shape: Channels, rows and columns of one image's features.
-        lowest: Value of code 0, per channel; empty for floats.
-        step: Difference between neighbouring codes, per channel; empty for floats.
     """
 
     bits: int
     shape: tuple[int, int, int]
-    lowest: tuple[float, ...] = ()
-    step: tuple[float, ...] = ()
-
-    @classmethod
-    def fitted(
-        cls, bits: int, shape: tuple[int, int, int], batches: Iterable[Tensor]
-    ) -> FeatureCoding:
-        """Return the code for features like those given.
-
-        Args:
-            bits: One of `FEATURE_BITS`.
-            shape: Channels, rows and columns of one image's features.
-            batches: Features of training images, ``(n, C, h, w)``; not looked at for floats.
-        """
-        if bits > 8:
-            return cls(bits, shape)
-        ends = [(f.amin((0, 2, 3)), f.amax((0, 2, 3))) for f in batches]
-        lowest = torch.stack([low for low, _ in ends]).amin(0)
-        spread = torch.stack([high for _, high in ends]).amax(0) - lowest
-        step = torch.where(spread > 0, spread / (2**bits - 1), torch.ones_like(spread))
-        return cls(bits, shape, tuple(lowest.tolist()), tuple(step.tolist()))
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> FeatureCoding:
@@ -65,12 +58,16 @@ class FeatureCoding:
             fields: The dataclass's fields by name.
         """
         channels, height, width = fields["shape"]
-        lowest, step = (tuple(map(float, fields[name])) for name in ("lowest", "step"))
-        return cls(int(fields["bits"]), (channels, height, width), lowest, step)
+        return cls(int(fields["bits"]), (channels, height, width))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         return asdict(self)
+
+    @property
+    def highest_code(self) -> int:
+        """Of features that are sent as codes."""
+        return int(2**self.bits - 1)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -88,25 +85,36 @@ class FeatureCoding:
         """Bytes that one image sends."""
         return torch.Size(self.coded_shape).numel() * self.dtype.itemsize
 
-    def per_channel(self) -> tuple[Tensor, Tensor]:
-        """Return `lowest` and `step` as float32 tensors of shape ``(C, 1, 1)``."""
-        lowest, step = (torch.tensor(v, dtype=torch.float32) for v in (self.lowest, self.step))
-        return lowest.view(-1, 1, 1), step.view(-1, 1, 1)
+    def ranges(self, batches: Iterable[Tensor]) -> Ranges | None:
+        """Return the ranges of features like those given.
 
-    def encode(self, features: Tensor, lowest: Tensor, step: Tensor) -> Tensor:
+        Args:
+            batches: Features of training images, ``(n, C, h, w)``; not looked at for floats.
+
+        Returns:
+            The ranges; None for floats.
+        """
+        if self.bits > 8:
+            return None
+        ends = [(f.amin((0, 2, 3)), f.amax((0, 2, 3))) for f in batches]
+        lowest = torch.stack([low for low, _ in ends]).amin(0)
+        spread = torch.stack([high for _, high in ends]).amax(0) - lowest
+        step = torch.where(spread > 0, spread / self.highest_code, torch.ones_like(spread))
+        return Ranges(lowest.view(-1, 1, 1), step.view(-1, 1, 1))
+
+    def encode(self, features: Tensor, ranges: Ranges | None) -> Tensor:
         """Return features as they are sent.
 
         Args:
             features: float32, shape ``(n, C, h, w)``.
-            lowest: From `per_channel`; not used for floats.
-            step: From `per_channel`; not used for floats.
+            ranges: What codes stand for; None for floats.
 
         Returns:
             `dtype`, shape ``(n, *coded_shape)``.
         """
-        if self.bits > 8:
+        if ranges is None:
             return features.to(self.dtype)
-        codes = torch.round((features - lowest) / step).clamp(0, 2**self.bits - 1)
+        codes = torch.round((features - ranges.lowest) / ranges.step).clamp(0, self.highest_code)
         if self.bits == 4:
             codes = codes.flatten(2)
             if codes.shape[2] % 2:
@@ -115,13 +123,13 @@ class FeatureCoding:
         return codes.to(self.dtype)
 
     def decode(self, coded: Tensor) -> Tensor:
-        """Return the features that were sent.
+        """Return the features that were sent, as far as the cloud may know them.
 
         Args:
             coded: `dtype`, shape ``(n, *coded_shape)``.
 
         Returns:
-            float32, shape ``(n, C, h, w)``.
+            float32, shape ``(n, C, h, w)``; of codes their share of the highest one.
         """
         if self.bits > 8:
             return coded.float()
@@ -129,5 +137,4 @@ class FeatureCoding:
             codes = torch.stack([coded >> 4, coded & 15], dim=3).flatten(2)
             _, height, width = self.shape
             coded = codes[:, :, : height * width].unflatten(2, (height, width))
-        lowest, step = (v.to(coded.device) for v in self.per_channel())
-        return coded.float() * step + lowest
+        return coded.float() / self.highest_code

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from privynet_opt.deploy.coding import FeatureCoding
+from privynet_opt.deploy.coding import FeatureCoding, Ranges
 
 
 class DeviceNetwork(nn.Module):
@@ -16,12 +16,13 @@ class DeviceNetwork(nn.Module):
         mean: Per-channel mean of pixels in [0, 1] that the network's weights expect.
         std: Per-channel standard deviation they expect.
         coding: How features are sent.
+        ranges: What codes stand for; None for floats.
     """
 
     mean: Tensor
     std: Tensor
-    lowest: Tensor
-    step: Tensor
+    lowest: Tensor | None
+    step: Tensor | None
 
     def __init__(
         self,
@@ -29,13 +30,14 @@ class DeviceNetwork(nn.Module):
         mean: tuple[float, ...],
         std: tuple[float, ...],
         coding: FeatureCoding,
+        ranges: Ranges | None = None,
     ) -> None:
         super().__init__()
         self.local = local
         self.coding = coding
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
-        for name, values in zip(("lowest", "step"), coding.per_channel(), strict=True):
+        for name, values in zip(Ranges._fields, ranges or (None, None), strict=True):
             self.register_buffer(name, values)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -48,4 +50,6 @@ class DeviceNetwork(nn.Module):
             Coded features, shape ``(n, *coding.coded_shape)``.
         """
         features = self.local((images.float() / 255 - self.mean) / self.std)
-        return self.coding.encode(features, self.lowest, self.step)
+        if self.lowest is None or self.step is None:
+            return self.coding.encode(features, None)
+        return self.coding.encode(features, Ranges(self.lowest, self.step))

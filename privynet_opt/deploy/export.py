@@ -89,10 +89,9 @@ def export(choice: Choice, output: Path, options: ExportOptions) -> Bundle:
     splits = _images(choice, cut, options)
     kept = choose_channels(choice.topology, backbone, cut, splits, choice.table.searched)
     local = build_local_network(backbone, cut, kept)
-    coding = FeatureCoding.fitted(
-        options.bits, (len(kept), cut.height, cut.width), _features(local, backbone, splits)
-    )
-    network = DeviceNetwork(local, backbone.mean, backbone.std, coding)
+    coding = FeatureCoding(options.bits, (len(kept), cut.height, cut.width))
+    ranges = coding.ranges(_features(local, backbone, splits))
+    network = DeviceNetwork(local, backbone.mean, backbone.std, coding, ranges)
     path = prepare_output(output) / f"network.{options.file_format}"
     write_network(network, image_size, path)
     return _described(choice, backbone, network, kept, splits, path, options)
@@ -171,8 +170,12 @@ def _described(
         topology.selection_strategy in SEEDED_STRATEGIES
         and topology.kept_filters < choice.table.cuts[topology.cut_layer].channels
     )
-    values = {"values": choice.values}
     coding = network.coding
+    telling = {
+        "values": choice.values,
+        "self_check": check.as_dict(),
+        "runtime": runtime.as_dict(),
+    }
     public = {
         "privynet_opt": __version__,
         "study": {
@@ -203,7 +206,6 @@ def _described(
         "file": {
             "name": path.name,
             "format": options.file_format,
-            "bytes": path.stat().st_size,
             "input": {"name": "images", "dtype": "uint8", "shape": ["n", 3, *2 * [image_size]]},
             "output": {
                 "name": "features",
@@ -213,13 +215,11 @@ def _described(
         },
         "coding": coding.as_dict(),
         "costs": choice.costs | {"sent_bytes": coding.bytes_per_image},
-        "self_check": check.as_dict(),
-        "runtime": runtime.as_dict(),
-        **({} if is_secret else values),
+        **({} if is_secret else telling),
     }
     private = {
         "selection_seed": topology.selection_seed,
         "kept_channels": list(kept),
-        **(values if is_secret else {}),
+        **(telling if is_secret else {}),
     }
     return write_bundle(path.parent, path.name, public, private)

@@ -32,8 +32,8 @@ class SelfCheck:
     Attributes:
         images: On what they were compared: ``"images of the study"`` or ``"random images"``.
         n_images: How many.
-        largest_difference: Of any feature, once decoded.
-        largest_feature: Absolute value.
+        largest_difference: Of any feature, once decoded (`FeatureCoding.decode`).
+        largest_feature: Absolute value, once decoded.
         differing_share: Share of coded features that are not equal.
     """
 
@@ -94,7 +94,7 @@ def self_check(network: DeviceNetwork, run: Run, images: Tensor, which: str) -> 
         allowed = scale * (TOLERANCE if coding.bits == 32 else HALF_PRECISION)
         is_equal = check.largest_difference <= allowed
     else:
-        allowed = 1.001 * max(coding.step)
+        allowed = 1.001 / coding.highest_code
         is_equal = check.largest_difference <= allowed
         is_equal &= check.differing_share <= ROUNDED_OTHERWISE
     if not is_equal:

@@ -50,14 +50,14 @@ def bundle_lines(bundle: Bundle, choice: Choice) -> list[str]:
     phrase = topology_words(topology.cut_layer, topology.kept_filters, topology.selection_strategy)
     lines = [
         f"Exported: {network['name']} cut after {phrase}",
-        f"{bundle.network_path} ({file['bytes'] / 1000:,.0f} kB)",
+        f"{bundle.network_path} ({bundle.network_path.stat().st_size / 1000:,.0f} kB)",
         f"  in   uint8    {_shape(file['input']['shape'])}",
         f"  out  {file['output']['dtype']:<8} {_shape(file['output']['shape'])}, "
         f"{coding['bits']} bits a feature",
         "",
         *_comparison(bundle),
         "",
-        *_check_lines(content["self_check"]),
+        *_check_lines(bundle.told("self_check"), coding["bits"]),
         *wrapped(_weights(network), "", "  "),
         "",
         f"Files in {bundle.directory}",
@@ -149,8 +149,8 @@ def training_lines(metrics: dict[str, Any], folder: FeatureFolder, output: Path)
 
 def _comparison(bundle: Bundle) -> list[str]:
     """Return predictions beside what is measured."""
-    content, values = bundle.manifest.content, bundle.values
-    costs, runtime = content["costs"], content["runtime"]
+    content, values = bundle.manifest.content, bundle.told("values")
+    costs, runtime = content["costs"], bundle.told("runtime")
     rows = [("", "predicted", f"{values['confidence']:.0%} interval", "measured")]
     for target in PREDICTED:
         lower, value, upper = values["predicted"][target]
@@ -179,14 +179,13 @@ def _comparison(bundle: Bundle) -> list[str]:
     return lines
 
 
-def _check_lines(check: dict[str, Any]) -> list[str]:
-    return wrapped(
-        f"Self-check: on {check['n_images']} {check['images']} the file differs from "
-        f"PyTorch by at most {check['largest_difference']:.1e} (largest feature "
-        f"{check['largest_feature']:.3g})",
-        "",
-        "  ",
-    )
+def _check_lines(check: dict[str, Any], bits: int) -> list[str]:
+    by = f"{check['differing_share']:.2g} of the codes"
+    if bits > 8:
+        largest = f"(largest feature {check['largest_feature']:.3g})"
+        by = f"at most {check['largest_difference']:.1e} {largest}"
+    where = f"on {check['n_images']} {check['images']}"
+    return wrapped(f"Self-check: {where} the file differs from PyTorch by {by}", "", "  ")
 
 
 def _weights(network: dict[str, Any]) -> str:

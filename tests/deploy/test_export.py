@@ -18,6 +18,7 @@ from privynet_opt.deploy.choice import choose
 from privynet_opt.deploy.export import ExportOptions, export
 from privynet_opt.deploy.network_file import load_network
 from privynet_opt.deploy.runtime import allocated_bytes, milliseconds, tensor_bytes
+from privynet_opt.deploy.self_check import random_images
 from privynet_opt.errors import BundleError, DataError, NetworkError, OutputError, StudyError
 from privynet_opt.errors import TopologyError as ImpossibleTopology
 from privynet_opt.networks.backbone import load_backbone
@@ -101,8 +102,52 @@ def test_a_drawn_choice_is_told_by_the_private_part_alone(choice, strategy, tmp_
     for name in ("kept_channels", "seed", "predicted", "measured_", "salt", "network_sha256"):
         assert name not in text
     assert private["network_sha256"] not in text
-    assert bundle.values == private["values"]
+    assert bundle.told("values") == private["values"]
     assert (tmp_path / "bundle" / "private.json").stat().st_mode & 0o077 == 0
+
+
+def numbers_in(content):
+    """Return every number of a JSON object that is no whole one."""
+    if isinstance(content, dict | list):
+        inner = content.values() if isinstance(content, dict) else content
+        return [number for item in inner for number in numbers_in(item)]
+    return [content] if isinstance(content, float) else []
+
+
+def channels_named(content, choice):
+    """Look all numbers up among the statistics of all channels on images that anyone has."""
+    backbone = load_backbone("small_cnn", choice.spec.network.weights)
+    (cut,) = choose_cuts(find_cuts(backbone.graph, 8), ["conv3"])
+    whole = build_local_network(backbone, cut, range(cut.channels))
+    study = load_splits(choice.spec, None).cloud.images
+    found = set()
+    with torch.no_grad():
+        for images in (study, study[:100], random_images(8)):
+            seen = whole(backbone.normalise(images)).transpose(0, 1).flatten(1)
+            low, high = seen.amin(1), seen.amax(1)
+            largest = seen.abs().amax(1)
+            steps = [(high - low) / (2**bits - 1) for bits in (4, 8)]
+            for known in (low, high, largest, seen.mean(1), seen.std(1), *steps):
+                for number in numbers_in(content):
+                    is_it = (known - number).abs() <= 1e-5 * abs(number)
+                    found |= set(is_it.nonzero().flatten().tolist()) if number else set()
+    return found
+
+
+@pytest.mark.parametrize(("bits", "ending"), [(32, "pt2"), (16, "onnx"), (8, "onnx"), (4, "pt2")])
+def test_a_manifest_says_nothing_of_what_was_drawn(choice, tmp_path, bits, ending):
+    options = ExportOptions(bits=bits, file_format=ending)
+    bundles = [
+        export(with_topology(choice, "conv3", 5, "random", seed), tmp_path / str(seed), options)
+        for seed in (2, 3)
+    ]
+    kept = [set(bundle.private["kept_channels"]) for bundle in bundles]
+    assert kept[0] != kept[1]
+    assert not channels_named(bundles[0].manifest.content, choice)
+    public = [{**bundle.manifest.content, "bundle_id": ""} for bundle in bundles]
+    assert public[0] == public[1]
+    if bits == 32:  # the look-up is one that finds what is told
+        assert channels_named(bundles[0].private["self_check"], choice) & kept[0]
 
 
 def test_a_choice_anyone_can_repeat_is_told_with_its_predictions(choice, tmp_path):

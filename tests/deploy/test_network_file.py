@@ -31,8 +31,8 @@ def local_network(name):
 def device_network(name, bits=32):
     backbone, cut, kept, local = local_network(name)
     features = local(backbone.normalise(random_images(SIZE)))
-    coding = FeatureCoding.fitted(bits, (len(kept), cut.height, cut.width), [features])
-    return DeviceNetwork(local, backbone.mean, backbone.std, coding)
+    coding = FeatureCoding(bits, (len(kept), cut.height, cut.width))
+    return DeviceNetwork(local, backbone.mean, backbone.std, coding, coding.ranges([features]))
 
 
 @pytest.fixture(scope="module")
