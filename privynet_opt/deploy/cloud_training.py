@@ -8,7 +8,6 @@ held in memory, in half precision.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -21,12 +20,11 @@ from torch import Tensor
 from privynet_opt.characterization.channel_statistics import moments, standardise
 from privynet_opt.characterization.recipes import FROM_SCRATCH
 from privynet_opt.characterization.results import write_atomically
-from privynet_opt.deploy.bundle import MANIFEST, refuse_bundle
-from privynet_opt.deploy.cloud_model import MODEL, CloudModel
-from privynet_opt.deploy.feature_folder import INDEX, FeatureFolder
-from privynet_opt.errors import BundleError, NetworkError, OutputError
+from privynet_opt.deploy.cloud_model import MODEL, CloudModel, load_cloud_model
+from privynet_opt.deploy.feature_folder import FeatureFolder
+from privynet_opt.deploy.training_claim import claim, read_json
+from privynet_opt.errors import BundleError, NetworkError
 from privynet_opt.networks.cloud import train_cloud_network
-from privynet_opt.networks.training import TrainingRecipe
 from privynet_opt.save import prepare_output
 
 RECIPE = FROM_SCRATCH["full"].cloud
@@ -38,7 +36,6 @@ LEAST_IMAGES = 20
 """Fewer cannot be divided into images to train on, to stop by and to test with."""
 
 METRICS = "metrics.json"
-CLAIM = "training.json"
 CHECKPOINT = "checkpoint.pt"
 
 Metrics = dict[str, Any]
@@ -66,7 +63,8 @@ def train_cloud(
         What ``metrics.json`` says: accuracy, by class as well, and how it was trained.
 
     Raises:
-        BundleError: If features are missing, damaged or too few.
+        BundleError: If features are missing, damaged or too few, or a finished training's files
+            are damaged.
         NetworkError: If the device is not there.
         OutputError: If the folder was begun with something else or cannot be written to.
     """
@@ -76,10 +74,10 @@ def train_cloud(
         )
     folder.check()
     recipe = RECIPE if epochs is None else replace(RECIPE, max_epochs=epochs, min_steps=0)
-    _claim(prepare_output(output), folder, recipe, seed)
+    claim(prepare_output(output), folder, recipe, seed)
     if (output / MODEL).exists() and (output / METRICS).exists():
-        metrics: Metrics = json.loads((output / METRICS).read_text(encoding="utf-8"))
-        return metrics
+        load_cloud_model(output)
+        return read_json(output / METRICS)
     data = _TrainingData.of(folder, seed, torch.device(device))
     network, trained = train_cloud_network(
         data.features,
@@ -92,7 +90,7 @@ def train_cloud(
         watch,
     )
     model = CloudModel(folder.manifest, folder.class_names, data.mean, data.std, network)
-    metrics = {
+    metrics: Metrics = {
         **_score(model, data.test()),
         "test_images_are": "the test part" if data.has_test_part else "held out of training",
         "train_images": len(data.labels),
@@ -123,7 +121,7 @@ class _TrainingData:
     def of(cls, folder: FeatureFolder, seed: int, device: torch.device) -> _TrainingData:
         """Read the features in two passes: moments, then standardised values."""
         labels = torch.cat([shard["labels"] for shard in folder.part("train")])
-        has_test_part = any(shard.part == "test" for shard in folder.shards)
+        has_test_part = any(len(shard["labels"]) for shard in folder.part("test"))
         if len(labels) < LEAST_IMAGES:
             raise BundleError(
                 f"features must be of {LEAST_IMAGES} training images or more, but "
@@ -202,31 +200,3 @@ def _score(model: CloudModel, batches: Iterator[tuple[Tensor, Tensor]]) -> Metri
         },
         "confusion": confusion.tolist(),
     }
-
-
-def _claim(output: Path, folder: FeatureFolder, recipe: TrainingRecipe, seed: int) -> None:
-    """Make sure that the folder holds no training of other features or another recipe."""
-    refuse_bundle(output)
-    if (output / INDEX).exists():
-        raise OutputError(
-            f"`output` must be a folder of its own, but {output} holds features. Choose another "
-            "--output folder."
-        )
-    sums = "".join(f"{name} {value}\n" for name, value in sorted(folder.sums().items()))
-    mine = {
-        "features": hashlib.sha256(sums.encode()).hexdigest(),
-        "recipe": asdict(recipe),
-        "seed": seed,
-    }
-    path = output / CLAIM
-    if path.exists():
-        theirs = json.loads(path.read_text(encoding="utf-8"))
-        different = [name for name in mine if theirs.get(name) != mine[name]]
-        if different:
-            raise OutputError(
-                f"`output` must hold a training with the same {different[0]}, but {output} was "
-                "begun with another. Choose another --output folder."
-            )
-        return
-    write_atomically(output / MANIFEST, (folder.directory / MANIFEST).read_text(encoding="utf-8"))
-    write_atomically(path, json.dumps(mine, indent=1) + "\n")

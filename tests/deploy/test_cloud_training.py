@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from privynet_opt.deploy.cloud_model import load_cloud_model
 from privynet_opt.deploy.cloud_training import train_cloud
 from privynet_opt.deploy.extract import extract
 from privynet_opt.deploy.feature_folder import open_features
-from privynet_opt.errors import BundleError, OutputError
+from privynet_opt.errors import BundleError, DataWarning, OutputError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,6 +106,36 @@ def test_another_recipe_in_the_same_folder_is_refused(features, tmp_path):
         train_cloud(features, tmp_path, epochs=2)
 
 
+def test_another_bundle_other_classes_and_mirrored_are_refused(features, tmp_path):
+    train_stopped_after(features, tmp_path, 1, whole=2)
+
+    def watch(*_):
+        raise AssertionError("it was trained in vain")
+
+    manifest = replace(features.manifest, sha256="0" * 64)
+    names = tuple(f"{name}!" for name in features.class_names)
+    for other, word in (
+        (replace(features, manifest=manifest), "bundle"),
+        (replace(features, class_names=names), "classes"),
+        (replace(features, mirrored=False), "mirrored"),
+    ):
+        with pytest.raises(OutputError, match=f"must hold a training with the same {word}"):
+            train_cloud(other, tmp_path, epochs=2, watch=watch)
+
+
+def test_old_metrics_need_a_model_that_can_be_loaded(features, tmp_path):
+    train_cloud(features, tmp_path, epochs=1)
+    for name, words in (
+        ("metrics.json", r"metrics\.json cannot be used"),
+        ("cloud.safetensors", "cloud network must be readable"),
+        ("training.json", r"training\.json cannot be used .*Train again"),
+    ):
+        path = tmp_path / name
+        path.write_bytes(path.read_bytes()[:40])
+        with pytest.raises(BundleError, match=words):
+            train_cloud(features, tmp_path, epochs=1)
+
+
 def test_a_training_has_a_folder_of_its_own(features, exported):
     for folder, words in (
         (features.directory, "holds features"),
@@ -124,6 +155,18 @@ def test_test_images_that_came_apart_are_the_ones_scored(exported, digit_folder,
     assert metrics["train_images"] == 240
     assert metrics["classes"]["5"]["images"] == 1
     assert metrics["test_images_are"] == "the test part"
+
+
+def test_a_test_part_of_no_readable_image_is_none(exported, digit_folder, tmp_path):
+    for part in ("train", "test"):
+        shutil.copytree(digit_folder, tmp_path / "images" / part)
+    for path in (tmp_path / "images" / "test").rglob("*.png"):
+        path.write_bytes(b"no image")
+    with pytest.warns(DataWarning):
+        done = extract(exported(), tmp_path / "images", tmp_path / "out", skip_bad=True)
+    metrics = train_cloud(done.folder, tmp_path / "cloud", epochs=1)
+    assert metrics["test_images_are"] == "held out of training"
+    assert metrics["train_images"] + metrics["test_images"] == 240
 
 
 def test_incomplete_damaged_and_few_features_are_refused(
