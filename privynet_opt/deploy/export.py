@@ -86,7 +86,7 @@ def export(choice: Choice, output: Path, options: ExportOptions) -> Bundle:
     _check_weights(choice, backbone, options.allow_other)
     image_size = spec.data.image_size
     (cut,) = choose_cuts(find_cuts(backbone.graph, image_size), [choice.topology.cut_layer])
-    splits = _images(choice, cut, options)
+    splits, as_measured = _images(choice, cut, options)
     kept = choose_channels(choice.topology, backbone, cut, splits, choice.table.searched)
     local = build_local_network(backbone, cut, kept)
     coding = FeatureCoding(options.bits, (len(kept), cut.height, cut.width))
@@ -94,7 +94,7 @@ def export(choice: Choice, output: Path, options: ExportOptions) -> Bundle:
     network = DeviceNetwork(local, backbone.mean, backbone.std, coding, ranges)
     path = prepare_output(output) / f"network.{options.file_format}"
     write_network(network, image_size, path)
-    return _described(choice, backbone, network, kept, splits, path, options)
+    return _described(choice, backbone, network, kept, splits, as_measured, path, options)
 
 
 def _with_secret_seed(choice: Choice) -> Choice:
@@ -122,21 +122,22 @@ def _check_weights(choice: Choice, backbone: Backbone, allow_other: bool) -> Non
         )
 
 
-def _images(choice: Choice, cut: Cut, options: ExportOptions) -> Splits | None:
-    """Return the study's images where they are needed or given; those that were measured."""
+def _images(choice: Choice, cut: Cut, options: ExportOptions) -> tuple[Splits | None, bool | None]:
+    """Return images where they are needed or given, and whether they are those measured."""
     is_needed = options.bits <= 8 or needs_images(choice.topology, cut)
     if options.data is None and not is_needed:
-        return None
+        return None, None
     splits = load_splits(choice.spec, options.data, options.skip_bad)
     measured = choice.table.sidecar["data"].get("sha256", {})
-    for name in ("cloud", "attacker"):
-        if getattr(splits, name).sha256() != measured.get(name) and not options.allow_other:
-            raise DataError(
-                f"`--data` must be the images that were measured, but the {name}'s images of "
-                f"{options.data or choice.spec.data.name} have another hash. Give those, or allow "
-                "others with --allow-other: no prediction holds for them."
-            )
-    return splits
+    sets = {"cloud": splits.cloud, "attacker": splits.attacker}
+    other = [name for name, images in sets.items() if images.sha256() != measured.get(name)]
+    if other and not options.allow_other:
+        raise DataError(
+            f"`--data` must be the images that were measured, but the {other[0]}'s images of "
+            f"{options.data or choice.spec.data.name} have another hash. Give those, or allow "
+            "others with --allow-other: no prediction holds for them."
+        )
+    return splits, not other
 
 
 @torch.no_grad()
@@ -153,6 +154,7 @@ def _described(
     network: DeviceNetwork,
     kept: tuple[int, ...],
     splits: Splits | None,
+    images_as_measured: bool | None,
     path: Path,
     options: ExportOptions,
 ) -> Bundle:
@@ -162,7 +164,8 @@ def _described(
     if splits is None:
         images, which = random_images(image_size), "random images"
     else:
-        images, which = splits.cloud.images[:N_IMAGES], "images of the study"
+        images = splits.cloud.images[:N_IMAGES]
+        which = "images of the study" if images_as_measured else "other images than the study's"
     check = self_check(network, run, images, which)
     runtime = measure_runtime(network, images[:1], run if path.suffix == ".onnx" else None)
     topology, sidecar = choice.topology, choice.table.sidecar
@@ -202,6 +205,7 @@ def _described(
             "name": choice.spec.data.name,
             "image_size": image_size,
             "classes": list(choice.spec.data.classes),
+            "images_as_measured": images_as_measured,  # null: none were looked at
         },
         "file": {
             "name": path.name,

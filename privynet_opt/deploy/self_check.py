@@ -30,7 +30,7 @@ class SelfCheck:
     """The exported network against the PyTorch one.
 
     Attributes:
-        images: On what they were compared: ``"images of the study"`` or ``"random images"``.
+        images: On what they were compared, in words.
         n_images: How many.
         largest_difference: Of any feature, once decoded (`FeatureCoding.decode`).
         largest_feature: Absolute value, once decoded.

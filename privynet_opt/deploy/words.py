@@ -21,6 +21,10 @@ FEW_SEEDS = (
     "seeds. --secret-seed draws with one that nobody can look up."
 )
 
+NOT_MEASURED = "They are not those that were measured: no prediction holds for them."
+
+OTHER_IMAGES = f"Images: given with --data. {NOT_MEASURED}"
+
 FLOATS = "Accuracy and privacy loss were predicted for features of 32 bits."
 
 SENT = (
@@ -59,6 +63,7 @@ def bundle_lines(bundle: Bundle, choice: Choice) -> list[str]:
         "",
         *_check_lines(bundle.told("self_check"), coding["bits"]),
         *wrapped(_weights(network), "", "  "),
+        *([OTHER_IMAGES] if content["data"]["images_as_measured"] is False else []),
         "",
         f"Files in {bundle.directory}",
         *aligned(
@@ -191,7 +196,7 @@ def _check_lines(check: dict[str, Any], bits: int) -> list[str]:
 def _weights(network: dict[str, Any]) -> str:
     said = f"Weights: {network['weights']}; licence {network['weights_licence']}"
     if not network["weights_as_measured"]:
-        return f"{said}. They are not those that were measured: no prediction holds for them."
+        return f"{said}. {NOT_MEASURED}"
     came_from = network["weights_provenance"]
     return f"{said}. The study says: {came_from}" if came_from else said
 

@@ -19,6 +19,7 @@ from privynet_opt.deploy.export import ExportOptions, export
 from privynet_opt.deploy.network_file import load_network
 from privynet_opt.deploy.runtime import allocated_bytes, milliseconds, tensor_bytes
 from privynet_opt.deploy.self_check import random_images
+from privynet_opt.deploy.words import bundle_lines
 from privynet_opt.errors import BundleError, DataError, NetworkError, OutputError, StudyError
 from privynet_opt.errors import TopologyError as ImpossibleTopology
 from privynet_opt.networks.backbone import load_backbone
@@ -217,6 +218,16 @@ def test_other_weights_and_images_are_refused_unless_allowed(choice, tmp_path):
     other = with_topology(other, "conv3", 5, "lda")
     with pytest.raises(DataError, match="must be the images that were measured, but the cloud's"):
         export(other, tmp_path / "c", ExportOptions())
+    allowed = export(other, tmp_path / "d", ExportOptions(allow_other=True))
+    assert allowed.manifest.content["data"]["images_as_measured"] is False
+    assert allowed.told("self_check")["images"] == "other images than the study's"
+    assert "Images: given with --data. They are not those that were measured: " in "\n".join(
+        bundle_lines(allowed, other)
+    )
+    same = export(with_topology(choice, "conv3", 5, "lda"), tmp_path / "e", ExportOptions())
+    assert same.manifest.content["data"]["images_as_measured"] is True
+    assert same.told("self_check")["images"] == "images of the study"
+    assert "Images: given" not in "\n".join(bundle_lines(same, choice))
 
 
 def test_a_bundle_is_not_written_over(exported, choice):
