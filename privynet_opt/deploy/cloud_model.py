@@ -19,6 +19,7 @@ from privynet_opt.networks.cloud import CloudNetwork
 from privynet_opt.networks.training import mixed_precision
 
 MODEL = "cloud.safetensors"
+CLAIM = "training.json"
 
 _NETWORK = "network."
 _METADATA = "privynet_opt"

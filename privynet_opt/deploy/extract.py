@@ -45,7 +45,7 @@ class Extraction:
 
     Attributes:
         folder: The features.
-        n_images: By part.
+        n_images: By part; without files that were left out.
         n_extracted: Images whose features this run computed.
         seconds: It took for them.
     """
@@ -100,6 +100,7 @@ def extract(
     missing = folder.unfinished()
     total = sum(shard.stop - shard.start for shard in shards)
     done = total - sum(shard.stop - shard.start for shard in missing)
+    n_extracted = 0
     started = time.perf_counter()
     with (
         tqdm(total=total, initial=done, unit="image", disable=not sys.stderr.isatty()) as bar,
@@ -109,6 +110,7 @@ def extract(
         for shard in missing:
             batches = prefetched(sources[shard.part], shard.start, shard.stop, size)
             tensors = _features(run, batches, folder, bar)
+            n_extracted += len(tensors["labels"])
             if pending is not None:
                 pending.result()
             pending = writer.submit(folder.add, shard, tensors)
@@ -116,7 +118,7 @@ def extract(
             pending.result()
     seconds = time.perf_counter() - started
     return Extraction(
-        folder, {part: len(source) for part, source in sources.items()}, total - done, seconds
+        folder, {part: folder.n_images(part) for part in sources}, n_extracted, seconds
     )
 
 

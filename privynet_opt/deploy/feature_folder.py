@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from privynet_opt.characterization.results import write_atomically
@@ -28,6 +28,7 @@ from privynet_opt.deploy.bundle import (
     read_manifest,
     refuse_bundle,
 )
+from privynet_opt.deploy.cloud_model import CLAIM, MODEL
 from privynet_opt.errors import BundleError, OutputError
 
 INDEX = "features.json"
@@ -94,12 +95,25 @@ class FeatureFolder:
                     f"{self.directory} was begun with another. Choose another --output folder."
                 )
         else:
+            self._refuse_other_files()
             write_atomically(self.directory / MANIFEST, manifest_text)
             write_atomically(path, json.dumps(self._index(), indent=1, ensure_ascii=False) + "\n")
         # A line that a killed run left torn would spoil the next one.
         write_atomically(
             self.directory / SUMS, "".join(f"{s}  {n}\n" for n, s in self.sums().items())
         )
+
+    def _refuse_other_files(self) -> None:
+        """Make sure that the manifest of a cloud network or of other features is not replaced."""
+        found = [name for name in (MODEL, CLAIM) if (self.directory / name).exists()]
+        manifest = self.directory / MANIFEST
+        if not found and manifest.exists() and file_sha256(manifest) != self.manifest.sha256:
+            found = [f"the {MANIFEST} of another bundle"]
+        if found:
+            raise OutputError(
+                f"`output` must be a folder of its own, but {self.directory} holds {found[0]}. "
+                "Choose another --output folder."
+            )
 
     def sums(self) -> dict[str, str]:
         """Return the checksums of finished shards by name."""
@@ -189,6 +203,19 @@ class FeatureFolder:
                 f"holds { ({n: tuple(t.shape) for n, t in tensors.items()}) }. {_AGAIN}"
             )
         return tensors
+
+    def n_images(self, name: str) -> int:
+        """Return how many images of a part have features.
+
+        Args:
+            name: ``"train"`` or ``"test"``.
+        """
+        n_images = 0
+        for shard in self.shards:
+            if shard.part == name:
+                with safe_open(self.directory / shard.name, "pt") as file:
+                    n_images += file.get_slice("labels").get_shape()[0]
+        return n_images
 
     def part(self, name: str) -> Iterator[dict[str, Tensor]]:
         """Yield the tensors of a part's shards, in order.

@@ -159,6 +159,14 @@ def test_features_never_go_into_a_bundle(exported, digit_folder):
     assert {path.name: path.read_bytes() for path in bundle.directory.iterdir()} == before
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "cloud.safetensors", "training.json"])
+def test_features_never_replace_what_else_a_folder_holds(exported, digit_folder, tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(OutputError, match=f"folder of its own, but .*{name}"):
+        extract(exported(), digit_folder, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_images_without_labels_are_told_from_no_images(exported, digit_folder, tmp_path):
     flat = digit_folder / "5"
     n = len(list(flat.iterdir()))
@@ -180,8 +188,13 @@ def test_unreadable_files_are_named_or_left_out(exported, digit_folder, tmp_path
     with pytest.raises(DataError, match=f"{bad} is not"):
         extract(exported(), images, tmp_path / "out")
     with pytest.warns(DataWarning, match=f"left out 1 file that is not readable: {bad}"):
-        folder = extract(exported(), images, tmp_path / "skipped", skip_bad=True).folder
+        done = extract(exported(), images, tmp_path / "skipped", skip_bad=True)
+    folder = done.folder
     assert len(whole(folder, "labels")) == len(whole(folder, "features")) == 239
+    assert done.n_images == {"train": 239}
+    assert done.n_extracted == 239
+    again = extract(exported(), images, tmp_path / "skipped", skip_bad=True)
+    assert (again.n_images, again.n_extracted) == ({"train": 239}, 0)
 
 
 def test_features_say_nothing_that_is_private(features, exported):
