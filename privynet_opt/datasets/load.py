@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -106,15 +108,21 @@ def _load_npz(path: Path, image_size: int) -> ImageSet:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             fields = {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError) as error:
-        raise DataError(f"`--data` must be a readable .npz, but {path}: {error}.") from error
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"`--data` must be a readable .npz, but {path}: {error}. Write or copy it again."
+        ) from error
     images, labels = fields.get("images"), fields.get("labels")
     if images is None or labels is None or images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise DataError(
             f"`--data` must hold uint8 `images` (n, h, w[, 3]) and `labels` (n,), but {path} holds "
             f"{ {name: (str(a.dtype), a.shape) for name, a in fields.items()} }."
         )
-    if len(images) != len(labels) or (images.ndim == 4 and images.shape[3] != 3):
+    if (
+        labels.ndim != 1
+        or len(images) != len(labels)
+        or (images.ndim == 4 and images.shape[3] != 3)
+    ):
         raise DataError(
             f"`--data` must have one label per image and 3 colours, but {path} has images "
             f"{images.shape} and labels {labels.shape}."

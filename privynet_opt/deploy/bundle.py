@@ -152,6 +152,11 @@ def load_bundle(directory: Path) -> Bundle:
             )
     manifest = read_manifest(directory / MANIFEST)
     _, private = _read(directory / PRIVATE)
+    missing = [name for name in ("salt", "selection_seed", "kept_channels") if name not in private]
+    if missing:
+        raise BundleError(
+            f"a private part must have `{missing[0]}`, but {directory / PRIVATE} has not. {_AGAIN}"
+        )
     bundle = Bundle(directory, manifest, private)
     _check(directory / MANIFEST, manifest.sha256, private.get("manifest_sha256"))
     if not bundle.network_path.is_file():

@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -275,8 +275,25 @@ def open_features(directory: Path) -> FeatureFolder:
         tuple(index["classes"]),
         index["images_sha256"],
         index["mirrored"],
-        tuple(Shard(**fields) for fields in index["shards"]),
+        _shards(path, index["shards"]),
     )
+
+
+def _shards(path: Path, listed: Any) -> tuple[Shard, ...]:
+    try:
+        shards = tuple(Shard(**told) for told in listed)
+        astray = [shard.name for shard in shards if Path(shard.name).name != shard.name]
+    except TypeError as error:
+        raise BundleError(
+            f"`shards` of {INDEX} must have {', '.join(f.name for f in fields(Shard))} each, but "
+            f"{path} has others. {_AGAIN}"
+        ) from error
+    if astray:
+        raise BundleError(
+            f"every shard must lie in its folder, but {path} names {astray[0]!r}. Do not use these "
+            "features: whoever sent them wants another file read."
+        )
+    return shards
 
 
 def _read_index(path: Path) -> dict[str, Any]:

@@ -6,9 +6,12 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from privynet_opt.errors import OutputError
 
 HELD_OUT_SHARE = 0.1
 """Share of the training images that only decide which epoch is kept and when to stop."""
@@ -85,6 +88,9 @@ def train(
 
     Returns:
         Epochs trained.
+
+    Raises:
+        OutputError: If the checkpoint is damaged or another training's.
     """
     n_fit = n_images - max(1, int(HELD_OUT_SHARE * n_images))
     recipe = recipe.lengthened(n_fit)
@@ -164,7 +170,15 @@ class _Run:
         temporary.replace(path)
 
     def load(self, path: Path) -> None:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            self._restore(torch.load(path, map_location="cpu", weights_only=True))
+        except Exception as error:  # torch reports damaged files by many types
+            raise OutputError(
+                f"a checkpoint must be one that this training wrote, but {path} cannot be used "
+                f"({type(error).__name__}). Delete it: training then begins anew."
+            ) from error
+
+    def _restore(self, state: dict[str, Any]) -> None:
         for name in _COUNTERS:
             setattr(self, name, state[name])
         for name in _STATEFUL:

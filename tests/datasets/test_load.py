@@ -215,3 +215,17 @@ def test_some_classes_are_kept_and_labelled_in_the_order_they_are_named(tmp_path
 def test_a_class_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(DataError, match=r"'dot'\. Did you mean 'dog'\?"):
         load_images("mine", write_folder(tmp_path), 8, ("cat", "dot"))
+
+
+def test_a_cut_npz_and_labels_that_are_no_list_are_told(tmp_path):
+    images = np.zeros((3, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "whole.npz", images=images, labels=np.arange(3))
+    content = (tmp_path / "whole.npz").read_bytes()
+    for cut in (0, 10, len(content) - 30):
+        (tmp_path / "cut.npz").write_bytes(content[:cut])
+        with pytest.raises(DataError, match=r"must be a readable \.npz, but .*copy it again"):
+            load_images("mine", tmp_path / "cut.npz", 8)
+    for labels in (np.array(1), np.zeros((3, 1))):
+        np.savez(tmp_path / "odd.npz", images=images, labels=labels)
+        with pytest.raises(DataError, match="one label per image"):
+            load_images("mine", tmp_path / "odd.npz", 8)

@@ -104,3 +104,9 @@ def test_a_wrong_folder_is_told_in_one_line(command, words, tmp_path, capsys):
 def test_a_device_that_is_not_there_is_told_in_one_line(trained, tmp_path, capsys):
     command = ["train-cloud", trained / "features", "--output", tmp_path, "--device", "cuda"]
     assert "finds no CUDA device" in one_line(capsys, *command)
+
+
+@pytest.mark.parametrize("seed", ["-1", str(2**64), "1e3"])
+def test_a_seed_that_torch_does_not_take_is_told_in_one_line(trained, tmp_path, capsys, seed):
+    command = ["train-cloud", trained / "features", "--output", tmp_path, "--seed", seed]
+    assert "--seed" in one_line(capsys, *command)

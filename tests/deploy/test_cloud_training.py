@@ -136,6 +136,17 @@ def test_old_metrics_need_a_model_that_can_be_loaded(features, tmp_path):
             train_cloud(features, tmp_path, epochs=1)
 
 
+def test_a_damaged_checkpoint_is_named(features, tmp_path):
+    train_stopped_after(features, tmp_path, 1, whole=2)
+    path = tmp_path / "checkpoint.pt"
+    for content in (path.read_bytes()[:-1000], b"", b"none"):
+        path.write_bytes(content)
+        with pytest.raises(OutputError, match=f"{path} cannot be used .*Delete it"):
+            train_cloud(features, tmp_path, epochs=2)
+    path.unlink()
+    assert train_cloud(features, tmp_path, epochs=2)["epochs"] == 2
+
+
 def test_a_training_has_a_folder_of_its_own(features, exported):
     for folder, words in (
         (features.directory, "holds features"),

@@ -246,3 +246,13 @@ def test_a_changed_file_of_a_bundle_is_named(exported, name, tmp_path):
     (bundle / name).unlink()
     with pytest.raises(BundleError, match=rf"{name}.*[Ee]xport (it )?again"):
         load_bundle(bundle)
+
+
+@pytest.mark.parametrize("name", ["salt", "kept_channels"])
+def test_a_private_part_without_a_field_is_named(exported, name, tmp_path):
+    bundle = shutil.copytree(exported().directory, tmp_path / "bundle")
+    private = json.loads((bundle / "private.json").read_text())
+    del private[name]
+    (bundle / "private.json").write_text(json.dumps(private))
+    with pytest.raises(BundleError, match=rf"must have `{name}`.*private\.json has not"):
+        load_bundle(bundle)

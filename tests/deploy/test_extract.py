@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -165,6 +166,22 @@ def test_features_never_replace_what_else_a_folder_holds(exported, digit_folder,
     with pytest.raises(OutputError, match=f"folder of its own, but .*{name}"):
         extract(exported(), digit_folder, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"colour": "red"}, "must have name, part, start, stop each"),
+        ({"name": "../outside.safetensors"}, "must lie in its folder"),
+    ],
+)
+def test_a_changed_list_of_shards_is_refused(features, tmp_path, told, words):
+    copy = Path(shutil.copytree(features.directory, tmp_path / "copy"))
+    index = json.loads((copy / "features.json").read_text())
+    index["shards"][0] |= told
+    (copy / "features.json").write_text(json.dumps(index))
+    with pytest.raises(BundleError, match=words):
+        open_features(copy)
 
 
 def test_images_without_labels_are_told_from_no_images(exported, digit_folder, tmp_path):
