@@ -239,7 +239,7 @@ class FeatureFolder:
 _IN_WORDS = {
     "format_version": "format",
     "manifest_sha256": "bundle",
-    "images_sha256": "images",
+    "images_sha256": "images (their names, sizes and dates of change)",
     "classes": "classes",
     "mirrored": "choice of --mirrored",
     "shards": "shards (--shard-images)",

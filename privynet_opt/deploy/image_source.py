@@ -7,6 +7,7 @@ memory as 8-bit pixels.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class ImageSource(Protocol):
         """Return uint8 images ``(n, 3, size, size)`` and int64 labels ``(n,)``."""
 
     def fingerprint(self) -> str:
-        """Return a hash that another selection of images does not have."""
+        """Return a hash by which a run knows that it goes on with the same images."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,15 @@ class ImageFiles:
         return pixels.permute(0, 3, 1, 2).contiguous(), labels
 
     def fingerprint(self) -> str:
-        """Return a hash over names, sizes in bytes and labels; contents are not read."""
+        """Return a hash over names, sizes, dates of change and labels; contents are not read.
+
+        A file that was changed or copied since has another date, if its writer did not set it back.
+        """
         digest = hashlib.sha256(repr((self.class_names, self.skip_bad)).encode())
         for path, label in self.files:
-            name = path.relative_to(self.root).as_posix()
-            digest.update(f"{name}\0{path.stat().st_size}\0{label}\n".encode())
+            digest.update(os.fsencode(path.relative_to(self.root).as_posix()))
+            file = path.stat()
+            digest.update(f"\0{file.st_size}\0{file.st_mtime_ns}\0{label}\n".encode())
         return digest.hexdigest()
 
     def _decode(self, path: Path) -> NDArray[np.uint8] | None:
@@ -197,6 +202,11 @@ def _files_in(root: Path, image_size: int, classes: Sequence[str], skip_bad: boo
             + (f"{flat} images and no labels" if flat else "none")
             + ". Sort the images into folders named by class."
         )
+    for name in names:
+        if os.fsencode(name).decode("utf-8", "ignore") != name:
+            raise DataError(
+                f"a class must have a name in UTF-8, but {root} has the folder {name!r}. Rename it."
+            )
     if classes:
         places = ImageSet(
             torch.arange(len(files)), torch.tensor([label for _, label in files]), names

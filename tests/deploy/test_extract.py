@@ -152,6 +152,25 @@ def test_another_bundle_and_other_images_are_refused(features, exported, digit_f
         extract(exported(), digit_folder, features.directory, shard_images=60)
 
 
+def test_a_file_that_changed_and_kept_its_size_is_noticed(exported, digit_folder, tmp_path):
+    images = shutil.copytree(digit_folder, tmp_path / "images")
+    extract(exported(), images, tmp_path / "out")
+    first, second = (images / "5" / name for name in sorted(os.listdir(images / "5"))[:2])
+    content, size = first.read_bytes(), second.stat().st_size
+    second.write_bytes(content[:size].ljust(size, b" "))
+    with pytest.raises(OutputError, match=r"same images .*dates of change"):
+        extract(exported(), images, tmp_path / "out")
+
+
+def test_file_names_need_not_be_utf_8_but_classes_do(exported, digit_folder, tmp_path):
+    images = os.fsencode(shutil.copytree(digit_folder, tmp_path / "images"))
+    os.rename(sorted(Path(os.fsdecode(images), "5").iterdir())[0], images + b"/5/\xff.png")
+    assert extract(exported(), Path(os.fsdecode(images)), tmp_path / "out").n_extracted == 240
+    os.rename(images + b"/5", images + b"/\xff")
+    with pytest.raises(DataError, match="must have a name in UTF-8"):
+        extract(exported(), Path(os.fsdecode(images)), tmp_path / "no")
+
+
 def test_features_never_go_into_a_bundle(exported, digit_folder):
     bundle = exported()
     before = {path.name: path.read_bytes() for path in bundle.directory.iterdir()}
