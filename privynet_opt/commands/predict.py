@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import sys
 from pathlib import Path
 
 from privynet_opt.commands.options import OK, Commands, add_skip_bad, finish
@@ -45,13 +44,15 @@ def predict(asked: argparse.Namespace) -> int:
 
     files = predicting.find_images(asked.images)
     bundle, model = load_bundle(asked.bundle), load_cloud_model(asked.cloud)
-    predictions = predicting.predict(bundle, model, files, asked.skip_bad)
-    stream = sys.stdout if asked.output is None else io.StringIO()
+    stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(("file", "class", "probability"))
-    for found in predictions:
+    for found in predicting.predict(bundle, model, files, asked.skip_bad):
         writer.writerow((found.file, found.class_name, f"{found.probability:.4f}"))
-    if isinstance(stream, io.StringIO):
-        write_atomically(asked.output, stream.getvalue())
-        print(f"Written: {asked.output}")
+    if asked.output is None:
+        print(stream.getvalue(), end="")
+        return OK
+    # File names keep their bytes, UTF-8 or not.
+    write_atomically(asked.output, stream.getvalue().encode("utf-8", "surrogateescape"))
+    print(f"Written: {asked.output}")
     return OK

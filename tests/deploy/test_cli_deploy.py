@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import shutil
 
 import pytest
@@ -56,10 +57,19 @@ def test_predictions_go_to_a_file_and_unreadable_images_are_left_out(
     command = ["predict", trained / "bundle", trained / "cloud", images]
     assert f"{bad} is not" in one_line(capsys, *command, "--output", tmp_path / "p.csv")
     assert not (tmp_path / "p.csv").exists()
+    one_line(capsys, "predict", trained / "bundle", trained / "cloud", digit_folder, bad)
     out = said(capsys, *command, "--output", tmp_path / "p.csv", "--skip-bad")
     assert out == f"Written: {tmp_path / 'p.csv'}\n"
     rows = list(csv.DictReader((tmp_path / "p.csv").open()))
     assert [row["file"] for row in rows] == [str(p) for p in sorted(images.iterdir()) if p != bad]
+
+
+def test_a_file_name_keeps_its_bytes(trained, digit_folder, tmp_path, capsys):
+    name = os.fsencode(tmp_path) + b"/\xff.png"
+    shutil.copy(next((digit_folder / "7").iterdir()), name)
+    command = ["predict", trained / "bundle", trained / "cloud", tmp_path]
+    said(capsys, *command, "--output", tmp_path / "p.csv")
+    assert name in (tmp_path / "p.csv").read_bytes()
 
 
 def test_networks_of_different_bundles_do_not_predict(trained, answer, tmp_path, capsys):
