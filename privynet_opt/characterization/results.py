@@ -24,12 +24,13 @@ from privynet_opt.errors import OutputError, TableError
 Row = dict[str, Any]
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
+def write_atomically(path: Path, content: str | bytes, mode: int = 0o644) -> None:
     """Write a file so that it is either whole or not there.
 
     Args:
         path: The file; its folder is made if missing.
         content: Its text, written as UTF-8, or its bytes.
+        mode: Who may read it; until it is whole, its owner alone.
 
     Raises:
         OutputError: If the file cannot be written, for instance because the disk is full.
@@ -42,7 +43,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
                 stream.write(content.encode() if isinstance(content, str) else content)
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.chmod(temporary, 0o644)
+            os.chmod(temporary, mode)
             os.replace(temporary, path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,9 @@ FORMAT_VERSION = 2
 
 MANIFEST = "manifest.json"
 PRIVATE = "private.json"
+
+PRIVATE_MODE = 0o600
+"""Of files that stay on the device: their owner alone reads them."""
 
 _AGAIN = "Export it again: privynet-opt export RESULT_DIR."
 
@@ -112,9 +114,8 @@ def write_bundle(
         "salt": secrets.token_hex(16),
         **private,
     }
-    write_atomically(directory / MANIFEST, text)
-    write_atomically(directory / PRIVATE, _as_text(kept))
-    os.chmod(directory / PRIVATE, 0o600)
+    write_atomically(directory / PRIVATE, _as_text(kept), PRIVATE_MODE)
+    write_atomically(directory / MANIFEST, text)  # last: with it the bundle is whole
     return Bundle(directory, manifest, kept)
 
 

@@ -19,7 +19,7 @@ from privynet_opt.deploy.channels import choose_channels, needs_images
 from privynet_opt.deploy.choice import Choice
 from privynet_opt.deploy.coding import FeatureCoding
 from privynet_opt.deploy.device_network import DeviceNetwork
-from privynet_opt.deploy.network_file import load_network, require, write_network
+from privynet_opt.deploy.network_file import RUNTIMES, load_network, require, write_network
 from privynet_opt.deploy.runtime import measure_runtime
 from privynet_opt.deploy.self_check import N_IMAGES, random_images, self_check
 from privynet_opt.deploy.weights_licence import known_licence
@@ -167,7 +167,7 @@ def _described(
         images = splits.cloud.images[:N_IMAGES]
         which = "images of the study" if images_as_measured else "other images than the study's"
     check = self_check(network, run, images, which)
-    runtime = measure_runtime(network, images[:1], run if path.suffix == ".onnx" else None)
+    runtime = measure_runtime(network, images[:1], run, RUNTIMES[options.file_format])
     topology, sidecar = choice.topology, choice.table.sidecar
     is_secret = (
         topology.selection_strategy in SEEDED_STRATEGIES

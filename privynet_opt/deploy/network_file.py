@@ -19,11 +19,15 @@ import torch
 from torch import Tensor
 
 from privynet_opt.characterization.results import write_atomically
+from privynet_opt.deploy.bundle import PRIVATE_MODE
 from privynet_opt.deploy.device_network import DeviceNetwork
 from privynet_opt.errors import DataError, NetworkError
 
 FORMATS = ("pt2", "onnx")
 """torch.export's archive, which torch runs, and ONNX, which onnxruntime and many devices run."""
+
+RUNTIMES = {"pt2": "pytorch, pt2 file", "onnx": "onnxruntime"}
+"""What runs a file of each format."""
 
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 """What the format ``onnx`` needs beyond the package's requirements."""
@@ -85,7 +89,7 @@ def write_network(network: DeviceNetwork, image_size: int, path: Path) -> None:
             proto = exported.model_proto
             _forget_onnx_origin(proto)
             content.write(proto.SerializeToString(deterministic=True))
-    write_atomically(path, content.getvalue())
+    write_atomically(path, content.getvalue(), PRIVATE_MODE)
 
 
 def load_network(path: Path, image_size: int) -> Run:

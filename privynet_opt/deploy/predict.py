@@ -64,7 +64,8 @@ def predict(
     Args:
         bundle: The exported device network.
         model: The cloud network, trained on its features.
-        files: Images; of another size they are resized as training images were.
+        files: Images; of another size they are resized and cropped as images of a folder are, also
+            where training images came from an .npz file, which are resized without a crop.
         skip_bad: Leave out files that cannot be decoded, and warn of them.
 
     Returns:

@@ -28,8 +28,8 @@ class Runtime:
     """What one image takes on this machine.
 
     Attributes:
-        milliseconds: Median time of one image, by what ran it: ``"pytorch"``, and
-            ``"onnxruntime"`` where the network was exported for it.
+        milliseconds: Median time of one image, by what ran it: ``"pytorch"``, and the runtime of
+            the exported file (`network_file.RUNTIMES`).
         threads: Threads that worked on it.
         tensor_bytes: Largest sum of the tensors alive at once, image included: what a runtime
             needs that computes in place and keeps no layout but its own.
@@ -48,22 +48,21 @@ class Runtime:
         return asdict(self)
 
 
-def measure_runtime(network: DeviceNetwork, image: Tensor, exported: Run | None) -> Runtime:
+def measure_runtime(network: DeviceNetwork, image: Tensor, exported: Run, name: str) -> Runtime:
     """Time one image and watch its memory.
 
     Args:
         network: In PyTorch.
         image: uint8, shape ``(1, 3, size, size)``.
-        exported: The same network run by onnxruntime; None where it was not exported for it.
+        exported: The same network as a file, run.
+        name: What runs it.
 
     Returns:
         What was measured.
     """
     image = image.clone()  # a part of many images would keep all of them in memory
     with torch.no_grad():
-        runs: dict[str, Run] = {"pytorch": network}
-        if exported is not None:
-            runs["onnxruntime"] = exported
+        runs: dict[str, Run] = {"pytorch": network, name: exported}
         return Runtime(
             milliseconds={name: milliseconds(run, image) for name, run in runs.items()},
             threads=torch.get_num_threads(),

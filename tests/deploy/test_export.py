@@ -11,6 +11,7 @@ import torch
 
 from privynet_opt.characterization.bank import FeatureSource, build_bank
 from privynet_opt.characterization.characterize import load_splits
+from privynet_opt.characterization.results import write_atomically
 from privynet_opt.cost import cut_costs
 from privynet_opt.deploy.bundle import load_bundle
 from privynet_opt.deploy.channels import choose_channels, needs_images
@@ -104,7 +105,9 @@ def test_a_drawn_choice_is_told_by_the_private_part_alone(choice, strategy, tmp_
         assert name not in text
     assert private["network_sha256"] not in text
     assert bundle.told("values") == private["values"]
-    assert (tmp_path / "bundle" / "private.json").stat().st_mode & 0o077 == 0
+    for name in ("private.json", "network.pt2"):
+        assert (tmp_path / "bundle" / name).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "bundle" / "manifest.json").stat().st_mode & 0o777 == 0o644
 
 
 def numbers_in(content):
@@ -182,7 +185,8 @@ def test_costs_and_memory_of_the_exported_network_are_the_predicted_ones(choice,
     # beyond the estimate: the 8-bit image that the caller holds
     assert peak <= public["runtime"]["tensor_bytes"] <= peak + image
     assert public["runtime"]["allocated_bytes"] >= public["runtime"]["tensor_bytes"]
-    assert public["runtime"]["milliseconds"]["pytorch"] > 0
+    assert set(public["runtime"]["milliseconds"]) == {"pytorch", "pytorch, pt2 file"}
+    assert min(public["runtime"]["milliseconds"].values()) > 0
 
 
 def test_allocated_bytes_are_those_of_tensors_that_are_alive_together():
@@ -228,6 +232,20 @@ def test_other_weights_and_images_are_refused_unless_allowed(choice, tmp_path):
     assert same.manifest.content["data"]["images_as_measured"] is True
     assert same.told("self_check")["images"] == "images of the study"
     assert "Images: given" not in "\n".join(bundle_lines(same, choice))
+
+
+def test_a_bundle_without_a_private_part_has_no_manifest(choice, tmp_path, monkeypatch):
+    def full(path, content, mode=0o644):
+        if path.name == "private.json":
+            raise OutputError("no space")
+        return write_atomically(path, content, mode)
+
+    monkeypatch.setattr("privynet_opt.deploy.bundle.write_atomically", full)
+    with pytest.raises(OutputError, match="no space"):
+        export(choice, tmp_path, ExportOptions())
+    monkeypatch.undo()
+    assert not (tmp_path / "manifest.json").exists()
+    assert load_bundle(export(choice, tmp_path, ExportOptions()).directory)
 
 
 def test_a_bundle_is_not_written_over(exported, choice):
