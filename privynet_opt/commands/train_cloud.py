@@ -25,13 +25,20 @@ def add_to(commands: Commands) -> None:
     add("features", type=Path, metavar="FEATURES", help="folder that `extract` wrote")
     add("--output", type=Path, metavar="DIR", help="folder to write (./cloud)")
     add("--epochs", type=positive, metavar="N", help="length of the training cycle (as `full`)")
-    add("--seed", type=_seed, default=0, metavar="N", help="seed of weights and division (0)")
+    add("--seed", type=seed, default=0, metavar="N", help="seed of weights and division (0)")
     add("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (cpu)")
     finish(parser, train_cloud, "Finished epochs are kept; run it again to go on.")
 
 
-def _seed(text: str) -> int:
-    """Read a seed that torch takes."""
+def seed(text: str) -> int:
+    """Read a seed that torch takes.
+
+    Args:
+        text: What the user wrote.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is negative or too large.
+    """
     number = int(text)
     if not 0 <= number < 2**63:
         raise argparse.ArgumentTypeError(f"must be from 0 to 2**63 - 1, but got {text}")

@@ -23,7 +23,7 @@ FEW_SEEDS = (
 
 NOT_MEASURED = "They are not those that were measured: no prediction holds for them."
 
-OTHER_IMAGES = f"Images: given with --data. {NOT_MEASURED}"
+OTHER_IMAGES = "Images: not those that were measured: no prediction holds for them."
 
 FLOATS = "Accuracy and privacy loss were predicted for features of 32 bits."
 
@@ -185,12 +185,12 @@ def _comparison(bundle: Bundle) -> list[str]:
 
 
 def _check_lines(check: dict[str, Any], bits: int) -> list[str]:
-    by = f"{check['differing_share']:.2g} of the codes"
+    how = f"in {check['differing_share']:.2%} of the codes"
     if bits > 8:
         largest = f"(largest feature {check['largest_feature']:.3g})"
-        by = f"at most {check['largest_difference']:.1e} {largest}"
+        how = f"by at most {check['largest_difference']:.1e} {largest}"
     where = f"on {check['n_images']} {check['images']}"
-    return wrapped(f"Self-check: {where} the file differs from PyTorch by {by}", "", "  ")
+    return wrapped(f"Self-check: {where} the file differs from PyTorch {how}", "", "  ")
 
 
 def _weights(network: dict[str, Any]) -> str:
