@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -23,13 +24,17 @@ CONNECT_SECONDS = 10
 
 
 def threads_per_worker(workers: int, dask: str | None) -> int:
-    """Return how many CPU threads one measurement may use.
+    """Return how many CPU threads one measurement may use, at most ``OMP_NUM_THREADS``.
 
     Args:
         workers: Processes that share this machine.
         dask: Address of a Dask scheduler; its workers have one thread each.
     """
-    return 1 if dask else max(1, joblib.cpu_count() // workers)  # cores this process may use
+    if dask:
+        return 1
+    threads: int = joblib.cpu_count() // workers  # cores this process may use
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(threads, int(asked)) if asked.isdigit() else threads)
 
 
 def run_jobs(

@@ -106,5 +106,8 @@ def test_without_dask_the_package_to_install_is_named(tasks, monkeypatch):
 
 def test_processes_share_the_cores_and_dask_workers_have_one_each(monkeypatch):
     monkeypatch.setattr("joblib.cpu_count", lambda: 6)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert [threads_per_worker(n, None) for n in (1, 2, 9)] == [6, 3, 1]
     assert threads_per_worker(1, "tcp://h:1") == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert [threads_per_worker(n, None) for n in (1, 2, 9)] == [2, 2, 1]
