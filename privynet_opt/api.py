@@ -11,8 +11,9 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from privynet_opt.characterization.schema import GALLERY
 from privynet_opt.constraints import ConstraintsLike, parse_constraints
-from privynet_opt.errors import OutputError, StudyError, TableError
+from privynet_opt.errors import StudyError, TableError
 from privynet_opt.metrics import parse_objectives
 from privynet_opt.result import OptimizationResult
 from privynet_opt.study_sections import SearchSpec, read_search
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from privynet_opt.characterization.table import CharacterizationTable
 
 __all__ = ["OptimizationResult", "optimize"]
-
-GALLERY = "gallery"
-"""Folder of pictures, beside a study's table and in a result's folder."""
 
 
 def optimize(
@@ -102,23 +100,12 @@ def reopen(directory: str | Path, study: str | Path | None = None) -> Optimizati
         OutputError: If the folder holds no result.
         PrivyNetOptError: If the study is not usable any more.
     """
-    path = Path(directory) / "front.json"
-    try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
-        place = study or saved["study_path"]
-        constraints = saved["constraints"]
-        settings = {
-            "objectives": saved["objectives"],
-            "confidence": saved["confidence"],
-            "extrapolate": saved["extrapolate"],
-            **{name: saved["search"][name] for name in ("n_trials", "seed", "sampler")},
-        }
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise OutputError(
-            f"a result must be a folder that `privynet-opt run` wrote, but {path} cannot be used "
-            f"({type(error).__name__}). Run the study again."
-        ) from error
-    result = optimize(constraints, study=place, **settings)
+    from privynet_opt.save import read_front
+
+    saved = read_front(Path(directory))
+    settings = {name: saved[name] for name in ("objectives", "confidence", "extrapolate")}
+    settings |= {name: saved["search"][name] for name in ("n_trials", "seed", "sampler")}
+    result = optimize(saved["constraints"], study=study or saved["study_path"], **settings)
     return replace(result, galleries=(Path(directory) / GALLERY, *result.galleries))
 
 

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from privynet_opt.shadow_prices import ShadowPrice
     from privynet_opt.validation import Validation
 
+FRONT = "front.json"
+"""Holds the question as well as the answer, so that a saved result can be asked again."""
+
+VALIDATION = "validation.json"
+
 DIGITS = 6
 """Significant digits of predictions in the files; far below the proxies' errors."""
 
@@ -55,7 +60,8 @@ def save_result(result: OptimizationResult, directory: Path) -> dict[str, Path]:
 
     Args:
         result: What `optimize` returned.
-        directory: The folder; made where missing. Files of the same names are replaced.
+        directory: The folder; made where missing. Files of the same names are replaced, and a
+            validation that was of another answer is removed.
 
     Returns:
         Paths by file name.
@@ -65,17 +71,62 @@ def save_result(result: OptimizationResult, directory: Path) -> dict[str, Path]:
     """
     texts = {
         "front.csv": csv_text(result.front),
-        "front.json": json.dumps(front_content(result), indent=1, ensure_ascii=False) + "\n",
+        FRONT: json.dumps(front_content(result), indent=1, ensure_ascii=False) + "\n",
         "candidates.csv": csv_text(result.candidates),
         "study.journal": journal_text(result.study),
     }
+    (directory / VALIDATION).unlink(missing_ok=True)
     for name, text in texts.items():
         write_atomically(directory / name, text)
     return {name: directory / name for name in texts}
 
 
+def read_front(directory: Path) -> dict[str, Any]:
+    """Read what `front_content` says of a saved result.
+
+    Args:
+        directory: The folder that a result was saved to.
+
+    Returns:
+        Plain data.
+
+    Raises:
+        OutputError: If the folder holds no result that this version can read.
+    """
+    path = directory / FRONT
+    try:
+        saved: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        missing = [name for name in _NEEDED if name not in saved]
+        missing += [name for name in _NEEDED_OF_SEARCH if name not in saved["search"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _no_result(path, type(error).__name__) from error
+    if missing:
+        raise _no_result(path, f"{missing[0]!r} is missing")
+    return saved
+
+
+def _no_result(path: Path, why: str) -> OutputError:
+    return OutputError(
+        f"a result must be a folder that `privynet-opt run` or `tune` wrote, but {path} cannot be "
+        f"used ({why}). Run the study again."
+    )
+
+
+_NEEDED = (
+    "study_path",
+    "objectives",
+    "constraints",
+    "confidence",
+    "extrapolate",
+    "recommended",
+    "front",
+    "table_sha256",
+)
+_NEEDED_OF_SEARCH = ("n_trials", "seed", "sampler")
+
+
 def save_validation(validation: Validation, directory: Path) -> Path:
-    """Write what a fresh attack found as ``validation.json``.
+    """Write what a fresh attack found as `VALIDATION`.
 
     Args:
         validation: From `OptimizationResult.validate`.
@@ -93,7 +144,7 @@ def save_validation(validation: Validation, directory: Path) -> Path:
         "same_source": validation.same_source,
         "points": points,
     }
-    path = directory / "validation.json"
+    path = directory / VALIDATION
     write_atomically(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return path
 
@@ -114,7 +165,7 @@ def read_validation(directory: Path) -> Validation | None:
 
     from privynet_opt.validation import Validation
 
-    path = directory / "validation.json"
+    path = directory / VALIDATION
     if not path.exists():
         return None
     try:

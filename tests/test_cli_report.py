@@ -72,7 +72,7 @@ def test_pictures_can_be_left_out(saved):
 
 def test_a_mistake_is_one_line(saved, tmp_path, capsys, monkeypatch):
     assert main(["report", str(tmp_path)]) == 2
-    assert "must be a folder that `privynet-opt run` wrote" in capsys.readouterr().err
+    assert "must be a folder that `privynet-opt run` or `tune` wrote" in capsys.readouterr().err
     assert main(["report", str(saved[0]), "--compare", str(tmp_path)]) == 2
     monkeypatch.setitem(sys.modules, "kaleido", None)
     capsys.readouterr()

@@ -185,7 +185,7 @@ def test_a_broken_limit_has_an_exit_code_of_its_own(
 
 def test_a_folder_without_a_result_is_one_line(tmp_path: Path, capsys):
     assert main(["validate", str(tmp_path)]) == 2
-    assert "must be a folder that `privynet-opt run` wrote" in capsys.readouterr().err
+    assert "must be a folder that `privynet-opt run` or `tune` wrote" in capsys.readouterr().err
     (tmp_path / "front.json").write_text("{}")
     with pytest.raises(OutputError, match="KeyError"):
         reopen(tmp_path)

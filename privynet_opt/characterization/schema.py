@@ -16,6 +16,9 @@ FIDELITIES = ("screen", "amortised", "standard", "full")
 TRAINED_FIDELITIES = FIDELITIES[2:]
 """Those that train networks for each topology."""
 
+GALLERY = "gallery"
+"""Folder of pictures of what attackers recovered, beside a table and in a result's folder."""
+
 STARTS = ("scratch", "amortised")
 """Where the networks of a trained fidelity start."""
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from privynet_opt.commands.options import OK, Commands, add_skip_bad, finish, positive
+from privynet_opt.commands.options import (
+    OK,
+    Commands,
+    add_result,
+    add_skip_bad,
+    finish,
+    positive,
+)
 
 
 def add_to(commands: Commands) -> None:
@@ -23,7 +30,7 @@ def add_to(commands: Commands) -> None:
         "checked against PyTorch and timed.",
     )
     add = parser.add_argument
-    add("result", type=Path, metavar="RESULT_DIR", help="folder that `run` wrote")
+    add_result(add)
     add("--point", type=positive, metavar="K", help="row of front.csv, from 1 (the recommended)")
     add("--output", type=Path, metavar="DIR", help="folder to write (RESULT_DIR/bundle)")
     add(

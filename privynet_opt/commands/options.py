@@ -35,6 +35,46 @@ def add_study(add: Callable[..., object]) -> None:
     add("--study", required=True, metavar="NAME|PATH", help="a shipped study, or a study's folder")
 
 
+def add_limits(add: Callable[..., object]) -> None:
+    """Add ``--constraint`` and how surely one on privacy must hold, ``--confidence``.
+
+    Args:
+        add: A parser's ``add_argument``.
+    """
+    add(
+        "--constraint",
+        action="append",
+        metavar="'METRIC <= LIMIT'",
+        help="a limit, such as 'psnr_db <= 17.5'; repeat for more; replaces the "
+        "study's own; 'none' for no limits",
+    )
+    add(
+        "--confidence",
+        type=float,
+        metavar="LEVEL",
+        help="share of cases a privacy limit must hold in, such as 0.9",
+    )
+
+
+def asked_limits(asked: argparse.Namespace) -> list[str] | None:
+    """Return the limits that were asked for; None where the study's own stand.
+
+    Args:
+        asked: Parsed arguments with those of `add_limits`.
+    """
+    limits: list[str] | None = asked.constraint
+    return [] if limits == ["none"] else limits
+
+
+def add_result(add: Callable[..., object]) -> None:
+    """Add the folder of a saved result.
+
+    Args:
+        add: A parser's ``add_argument``.
+    """
+    add("result", type=Path, metavar="RESULT_DIR", help="folder that `run` or `tune` wrote")
+
+
 def add_measuring(add: Callable[..., object]) -> None:
     """Add what every command that measures needs to know: images, weights, device.
 

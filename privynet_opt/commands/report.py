@@ -5,7 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from privynet_opt.commands.options import OK, Commands, finish
+from privynet_opt.commands.options import (
+    OK,
+    Commands,
+    add_result,
+    finish,
+)
 
 
 def add_to(commands: Commands) -> None:
@@ -20,7 +25,7 @@ def add_to(commands: Commands) -> None:
         description="Write the report of a result that `run` saved, from its study as it is now.",
     )
     add = parser.add_argument
-    add("result", type=Path, metavar="RESULT_DIR", help="folder that `run` wrote")
+    add_result(add)
     add(
         "--compare",
         type=Path,

@@ -7,7 +7,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from privynet_opt.commands.options import NOTHING_FEASIBLE, OK, Commands, add_study, finish
+from privynet_opt.commands.options import (
+    NOTHING_FEASIBLE,
+    OK,
+    Commands,
+    add_limits,
+    add_study,
+    asked_limits,
+    finish,
+)
 from privynet_opt.study_sections import SAMPLERS
 
 if TYPE_CHECKING:
@@ -41,13 +49,7 @@ def add_to(commands: Commands) -> None:
     )
     add = parser.add_argument
     add_study(add)
-    add(
-        "--constraint",
-        action="append",
-        metavar="'METRIC <= LIMIT'",
-        help="a limit, such as 'psnr_db <= 17.5'; repeat for more; replaces the "
-        "study's own; 'none' for no limits",
-    )
+    add_limits(add)
     add(
         "--objective",
         action="append",
@@ -61,12 +63,6 @@ def add_to(commands: Commands) -> None:
         choices=SAMPLERS,
         help="how trials are chosen (study's: often nsga2); hierarchical is PrivyNet's own "
         "procedure, a baseline that makes one choice, set beside the recommended topology",
-    )
-    add(
-        "--confidence",
-        type=float,
-        metavar="LEVEL",
-        help="share of cases a privacy limit must hold in, such as 0.9",
     )
     add(
         "--extrapolate",
@@ -97,7 +93,7 @@ def run(asked: argparse.Namespace) -> int:
     from privynet_opt.cli_output import print_result
 
     spec = asked_study(
-        [] if asked.constraint == ["none"] else asked.constraint,
+        asked_limits(asked),
         study=asked.study,
         objectives=asked.objective,
         n_trials=asked.n_trials,
@@ -111,7 +107,6 @@ def run(asked: argparse.Namespace) -> int:
     from privynet_opt.save import prepare_output
 
     output = prepare_output(Path(asked.output or f"privynet-opt-{spec.name}"))
-    (output / "validation.json").unlink(missing_ok=True)  # of another answer
     result = optimize(study=spec, storage=asked.storage, progress=not asked.quiet)
     files = {**result.save(output), "report.html": result.report(output / "report.html")}
     print_result(result, files, quiet=asked.quiet)

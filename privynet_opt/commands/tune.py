@@ -9,8 +9,10 @@ from privynet_opt.commands.options import (
     NOTHING_FEASIBLE,
     OK,
     Commands,
+    add_limits,
     add_measuring,
     add_study,
+    asked_limits,
     finish,
 )
 
@@ -56,19 +58,7 @@ def add_to(commands: Commands) -> None:
         help="how long to measure, such as 90s, 30m or 2h, all runs in the same --output together; "
         "a measurement that has begun is finished (30m)",
     )
-    add(
-        "--constraint",
-        action="append",
-        metavar="'METRIC <= LIMIT'",
-        help="a limit, such as 'psnr_db <= 17.5'; repeat for more; replaces the "
-        "study's own; 'none' for no limits",
-    )
-    add(
-        "--confidence",
-        type=float,
-        metavar="LEVEL",
-        help="share of cases a privacy limit must hold in, such as 0.9",
-    )
+    add_limits(add)
     add_measuring(add)
     add("--output", type=Path, metavar="DIR", help="folder to write (./privynet-opt-STUDY-tuned)")
     finish(parser, tune, "Finished measurements are kept; run it again to go on.")
@@ -86,7 +76,7 @@ def tune(asked: argparse.Namespace) -> int:
     from privynet_opt.tuning.lines import best_measured_line, ending_line
 
     tuned = tuning.tune(
-        [] if asked.constraint == ["none"] else asked.constraint,
+        asked_limits(asked),
         study=asked.study,
         budget=asked.budget,
         confidence=asked.confidence,
@@ -104,7 +94,6 @@ def tune(asked: argparse.Namespace) -> int:
     result, output = tuned.result, tuned.directory
     if result is None:
         return NOTHING_FEASIBLE
-    (output / "validation.json").unlink(missing_ok=True)  # of another answer
     files = {**result.save(output), "report.html": result.report(output / "report.html")}
     better = best_measured_line(result)
     if better is not None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 
-from privynet_opt.characterization.schema import TRAINED_FIDELITIES
+from privynet_opt.characterization.schema import GALLERY, TRAINED_FIDELITIES
 from privynet_opt.commands.options import (
     LIMIT_BROKEN,
     OK,
     Commands,
     add_measuring,
+    add_result,
     finish,
 )
 
@@ -30,7 +30,7 @@ def add_to(commands: Commands) -> None:
         "table (a shipped study is copied into the result's folder first) and answer anew.",
     )
     add = parser.add_argument
-    add("result", type=Path, metavar="RESULT_DIR", help="folder that `run` wrote")
+    add_result(add)
     add_measuring(add)
     add("--neighbours", type=int, default=5, metavar="K", help="how many neighbours (5)")
     add(
@@ -47,7 +47,7 @@ def validate(asked: argparse.Namespace) -> int:
     Args:
         asked: Parsed arguments of ``validate``.
     """
-    from privynet_opt.api import GALLERY, reopen
+    from privynet_opt.api import reopen
     from privynet_opt.characterization.gallery_store import copy_gallery
     from privynet_opt.cli_output import print_validation
     from privynet_opt.save import save_validation

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from privynet_opt.characterization.table import load_table
 from privynet_opt.cost import COST_NAMES
-from privynet_opt.errors import OutputError, StudyError
+from privynet_opt.errors import StudyError
 from privynet_opt.metrics import PREDICTED
+from privynet_opt.save import FRONT, read_front
 from privynet_opt.search_space import TOPOLOGY_COLUMNS
 from privynet_opt.study_spec import load_study
 from privynet_opt.topology import LocalTopology
@@ -66,7 +66,7 @@ def choose(directory: Path, point: int | None = None) -> Choice:
     """Read a topology of a saved result; nothing is searched again.
 
     Args:
-        directory: Folder that `privynet-opt run` wrote.
+        directory: Folder that `privynet-opt run` or `tune` wrote.
         point: Row of its Pareto front, from 1; None takes the recommended topology.
 
     Returns:
@@ -78,31 +78,23 @@ def choose(directory: Path, point: int | None = None) -> Choice:
             further since.
         PrivyNetOptError: If the study is not usable any more.
     """
-    path = directory / "front.json"
-    try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
-        place, front, best = saved["study_path"], saved["front"], saved["recommended"]
-        answered, confidence = saved["table_sha256"], float(saved["confidence"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise OutputError(
-            f"a result must be a folder that `privynet-opt run` wrote, but {path} cannot be used "
-            f"({type(error).__name__}). Run the study again."
-        ) from error
-    spec = load_study(place)
+    saved = read_front(directory)
+    spec = load_study(saved["study_path"])
     table = load_table(spec.table_path)
-    if table.sidecar["table_sha256"] != answered:
+    if table.sidecar["table_sha256"] != saved["table_sha256"]:
         raise StudyError(
             f"a result must be the answer of its study as it is now, but {table.path} has changed "
-            f"since {path} was written. Run it again: privynet-opt run --study {spec.argument}."
+            f"since {directory / FRONT} was written. Run it again: "
+            f"privynet-opt run --study {spec.argument}."
         )
-    row = best if point is None else _row(front, point)
+    row = saved["recommended"] if point is None else _row(saved["front"], point)
     if row is None:
         raise StudyError(
             "a topology must be recommended to be exported, but none meets every limit. Relax "
             "a limit, or choose a row of the front with --point."
         )
     topology = LocalTopology(*(row[name] for name in TOPOLOGY_COLUMNS))
-    return Choice(spec, table, topology, row, confidence)
+    return Choice(spec, table, topology, row, float(saved["confidence"]))
 
 
 def _row(front: list[dict[str, Any]], point: int) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def test_what_onnx_needs_is_named(answer, tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("export {0}", "a folder that `privynet-opt run` wrote"),
+        ("export {0}", "a folder that `privynet-opt run` or `tune` wrote"),
         ("extract {0} --data {0}", "a folder that `privynet-opt export` wrote"),
         ("train-cloud {0}", "a folder that `privynet-opt extract` wrote"),
         ("predict {0} {0} {0}/none.png", "none.png does not. Check the path"),

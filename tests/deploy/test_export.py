@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from privynet_opt.characterization.bank import FeatureSource, build_bank
-from privynet_opt.characterization.characterize import load_splits
 from privynet_opt.characterization.results import write_atomically
+from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.cost import cut_costs
 from privynet_opt.deploy.bundle import load_bundle
 from privynet_opt.deploy.channels import choose_channels, needs_images
@@ -57,7 +57,7 @@ def test_a_result_of_a_table_that_has_changed_is_refused(answer, tmp_path):
     (changed / "front.json").write_text(json.dumps({**content, "table_sha256": "0" * 64}))
     with pytest.raises(StudyError, match=r"has changed since.*Run it again"):
         choose(changed)
-    with pytest.raises(OutputError, match="a folder that `privynet-opt run` wrote"):
+    with pytest.raises(OutputError, match="a folder that `privynet-opt run` or `tune` wrote"):
         choose(tmp_path)
 
 
