@@ -21,7 +21,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from privynet_opt.deploy.bundle import MANIFEST, Bundle
-from privynet_opt.deploy.feature_folder import FeatureFolder, Shard
+from privynet_opt.deploy.feature_folder import FeatureFolder
+from privynet_opt.deploy.feature_index import Shard
 from privynet_opt.deploy.image_source import ImageSource, open_images
 from privynet_opt.deploy.network_file import Run, load_network
 from privynet_opt.save import prepare_output

@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,30 +29,18 @@ from privynet_opt.deploy.bundle import (
     refuse_bundle,
 )
 from privynet_opt.deploy.cloud_model import CLAIM, MODEL
+from privynet_opt.deploy.feature_index import (
+    AGAIN,
+    FORMAT_VERSION,
+    IN_WORDS,
+    INDEX,
+    Shard,
+    read_index,
+    shards_of,
+)
 from privynet_opt.errors import BundleError, OutputError
 
-INDEX = "features.json"
 SUMS = "SHA256SUMS"
-FORMAT_VERSION = 1
-
-_AGAIN = "Run `privynet-opt extract` again with the same arguments: it makes what is missing."
-
-
-@dataclass(frozen=True)
-class Shard:
-    """A file of features.
-
-    Attributes:
-        name: The file's name.
-        part: ``"train"`` or ``"test"``.
-        start: Position of its first image in the part's source.
-        stop: Position after the last.
-    """
-
-    name: str
-    part: str
-    start: int
-    stop: int
 
 
 @dataclass(frozen=True)
@@ -87,11 +75,11 @@ class FeatureFolder:
         refuse_bundle(self.directory)
         path = self.directory / INDEX
         if path.exists():
-            theirs = _read_index(path)
+            theirs = read_index(path)
             different = [name for name, value in self._index().items() if theirs.get(name) != value]
             if different:
                 raise OutputError(
-                    f"`output` must hold features of the same {_IN_WORDS[different[0]]}, but "
+                    f"`output` must hold features of the same {IN_WORDS[different[0]]}, but "
                     f"{self.directory} was begun with another. Choose another --output folder."
                 )
         else:
@@ -169,13 +157,13 @@ class FeatureFolder:
                 finished = len({s.name for s in self.shards} & set(sums))
                 raise BundleError(
                     f"features must be complete, but {path} is missing or unfinished "
-                    f"({finished} of {len(self.shards)} shards are finished). {_AGAIN}"
+                    f"({finished} of {len(self.shards)} shards are finished). {AGAIN}"
                 )
             if file_sha256(path) != sums[shard.name]:
                 raise BundleError(
                     f"every shard must be as it was extracted, but {path} "
                     f"({path.stat().st_size:,} bytes) does not have the hash in {SUMS}: it is "
-                    f"truncated or changed. Copy it again. Or: {_AGAIN}"
+                    f"truncated or changed. Copy it again. Or: {AGAIN}"
                 )
 
     def read(self, shard: Shard) -> dict[str, Tensor]:
@@ -192,7 +180,7 @@ class FeatureFolder:
             tensors: dict[str, Tensor] = safetensors.torch.load_file(path)
         except (OSError, SafetensorError) as error:
             raise BundleError(
-                f"every shard must be readable, but {path}: {error}. {_AGAIN}"
+                f"every shard must be readable, but {path}: {error}. {AGAIN}"
             ) from error
         coding = self.manifest.coding
         coded = [tensors[name] for name in ("features", "mirrored") if name in tensors]
@@ -200,7 +188,7 @@ class FeatureFolder:
         if not is_right or "labels" not in tensors or ("mirrored" in tensors) != self.mirrored:
             raise BundleError(
                 f"every shard must hold features {coding.coded_shape} of its manifest, but {path} "
-                f"holds { ({n: tuple(t.shape) for n, t in tensors.items()}) }. {_AGAIN}"
+                f"holds { ({n: tuple(t.shape) for n, t in tensors.items()}) }. {AGAIN}"
             )
         return tensors
 
@@ -236,16 +224,6 @@ class FeatureFolder:
         }
 
 
-_IN_WORDS = {
-    "format_version": "format",
-    "manifest_sha256": "bundle",
-    "images_sha256": "images (their names, sizes and dates of change)",
-    "classes": "classes",
-    "mirrored": "choice of --mirrored",
-    "shards": "shards (--shard-images)",
-}
-
-
 def open_features(directory: Path) -> FeatureFolder:
     """Open a folder of features.
 
@@ -261,7 +239,7 @@ def open_features(directory: Path) -> FeatureFolder:
             f"features must be a folder that `privynet-opt extract` wrote, but {directory} has no "
             f"{INDEX}. Extract features first: privynet-opt extract BUNDLE --output {directory}."
         )
-    index = _read_index(path)
+    index = read_index(path)
     manifest = read_manifest(directory / MANIFEST)
     if manifest.sha256 != index["manifest_sha256"]:
         raise BundleError(
@@ -275,39 +253,5 @@ def open_features(directory: Path) -> FeatureFolder:
         tuple(index["classes"]),
         index["images_sha256"],
         index["mirrored"],
-        _shards(path, index["shards"]),
+        shards_of(path, index["shards"]),
     )
-
-
-def _shards(path: Path, listed: Any) -> tuple[Shard, ...]:
-    try:
-        shards = tuple(Shard(**told) for told in listed)
-        astray = [shard.name for shard in shards if Path(shard.name).name != shard.name]
-    except TypeError as error:
-        raise BundleError(
-            f"`shards` of {INDEX} must have {', '.join(f.name for f in fields(Shard))} each, but "
-            f"{path} has others. {_AGAIN}"
-        ) from error
-    if astray:
-        raise BundleError(
-            f"every shard must lie in its folder, but {path} names {astray[0]!r}. Do not use these "
-            "features: whoever sent them wants another file read."
-        )
-    return shards
-
-
-def _read_index(path: Path) -> dict[str, Any]:
-    try:
-        index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        missing = [name for name in _IN_WORDS if name not in index]
-    except (OSError, ValueError, TypeError) as error:
-        raise BundleError(
-            f"{INDEX} must be one that `privynet-opt extract` wrote, but {path} cannot be used "
-            f"({type(error).__name__}). Extract into another folder."
-        ) from error
-    if missing or index["format_version"] != FORMAT_VERSION:
-        raise BundleError(
-            f"`format_version` of {INDEX} must be {FORMAT_VERSION}, but {path} has "
-            f"{index.get('format_version')!r}. Extract again with this version of privynet_opt."
-        )
-    return index
