@@ -29,10 +29,10 @@ from privynet_opt.attacks.amortised import (
 )
 from privynet_opt.attacks.coordinates import CutCoordinates
 from privynet_opt.characterization.bank import FeatureSource, build_bank
-from privynet_opt.characterization.characterize import load_splits
 from privynet_opt.characterization.design import kept_grid, screen_topologies
 from privynet_opt.characterization.measure import measure_amortised, measure_trained
 from privynet_opt.characterization.recipes import AMORTISED
+from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import choose_cuts, find_cuts
 from privynet_opt.study_spec import load_study

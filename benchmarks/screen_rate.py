@@ -19,9 +19,9 @@ from pathlib import Path
 import torch
 
 from privynet_opt.characterization.bank import FeatureSource, build_bank
-from privynet_opt.characterization.characterize import load_splits
 from privynet_opt.characterization.measure import measure_screen
 from privynet_opt.characterization.plan import plan
+from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import choose_cuts, find_cuts

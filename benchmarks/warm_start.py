@@ -17,9 +17,9 @@ import pandas as pd
 import torch
 
 from privynet_opt.characterization.bank import FeatureSource, build_bank
-from privynet_opt.characterization.characterize import load_splits
 from privynet_opt.characterization.job import TRAINING_SEED, amortised_networks
 from privynet_opt.characterization.measure import measure_trained
+from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import choose_cuts, find_cuts
 from privynet_opt.study_spec import load_study

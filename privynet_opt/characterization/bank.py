@@ -6,8 +6,8 @@ The features of a cut are computed once, for every channel; a topology is a choi
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -63,6 +63,15 @@ class CutBank:
     score_images: Tensor
     score_labels: Tensor
     score_pooled: Tensor
+
+    def with_searched(self, searched: Mapping[tuple[str, int], tuple[int, ...]]) -> CutBank:
+        """Return the bank with the subsets that searching found at its cut.
+
+        Args:
+            searched: Channels by cut layer and count of kept filters.
+        """
+        statistics = self.statistics.with_searched(self.cut.name, searched)
+        return replace(self, statistics=statistics)
 
     @torch.no_grad()
     def mirrored(self, split: str, kept: Sequence[int]) -> Tensor:

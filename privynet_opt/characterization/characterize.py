@@ -6,7 +6,6 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,21 +15,14 @@ from tqdm import tqdm
 from privynet_opt.characterization.job import Job, run_job
 from privynet_opt.characterization.parallel import run_jobs, threads_per_worker
 from privynet_opt.characterization.plan import plan, spread_topologies
-from privynet_opt.characterization.provenance import identity, sidecar
 from privynet_opt.characterization.results import MeasurementFolder, copy_study_file, write_table
 from privynet_opt.characterization.side_attack import DOUBLED, N_TOPOLOGIES, SideAttack
-from privynet_opt.datasets.image_set import Splits, split
+from privynet_opt.characterization.study_inputs import SPLIT_SEED, StudyInputs
 from privynet_opt.datasets.load import kind_of, load_images
 from privynet_opt.errors import DataError, StudyError
-from privynet_opt.networks.backbone import load_backbone
-from privynet_opt.networks.cuts import choose_cuts, find_cuts
-from privynet_opt.networks.profile import profile_cut
 
 if TYPE_CHECKING:
     from privynet_opt.study_spec import StudySpec
-
-SPLIT_SEED = 0
-"""Seed that divides the images; fixed, so that every run of a study measures on the same ones."""
 
 
 def characterize(
@@ -91,16 +83,10 @@ def characterize(
             f"starts as they do, but got {start!r}. Compare them in a run of their own."
         )
     output = output.resolve()
-    chosen_weights = weights or spec.network.weights
-    if Path(chosen_weights).is_file():
-        chosen_weights = str(Path(chosen_weights).resolve())  # workers may stand elsewhere
-    backbone = load_backbone(spec.network.name, chosen_weights)
-    cuts = choose_cuts(
-        find_cuts(backbone.graph, spec.data.image_size), spec.search_space.cut_layers
-    )
-    splits = load_splits(spec, data, skip_bad)
+    inputs = StudyInputs.load(spec, data, weights, skip_bad)
+    cuts = inputs.cuts
     folder = MeasurementFolder(output)
-    folder.claim(identity(backbone, splits, spec.data.image_size, start))
+    folder.claim(inputs.identity(start))
     wanted = plan(spec, cuts, fidelities, n_trained)
     attacks = [DOUBLED] if double_capacity else []
     if attacker_data is not None:
@@ -113,9 +99,9 @@ def characterize(
     jobs = [
         Job(
             spec.network.name,
-            chosen_weights,
+            inputs.weights,
             cut,
-            splits,
+            inputs.splits,
             wanted[cut.name],
             output,
             device,
@@ -126,17 +112,7 @@ def characterize(
         )
         for cut in [*cuts[::3], *cuts[1::3], *cuts[2::3]]  # an early look covers all depths
     ]
-    profiles = [profile_cut(backbone, cut, spec.data.image_size) for cut in cuts]
-    described = sidecar(
-        backbone,
-        Path(chosen_weights) if Path(chosen_weights).is_file() else None,
-        splits,
-        profiles,
-        {"name": spec.data.name, "image_size": spec.data.image_size},
-        notes or {},
-        torch.device(device),
-        start,
-    )
+    described = inputs.sidecar(torch.device(device), notes, start)
     table = output / "characterization.csv"
 
     def write() -> None:
@@ -163,30 +139,6 @@ def characterize(
     finally:
         write()
     return table
-
-
-def load_splits(spec: StudySpec, data: Path | None, skip_bad: bool = False) -> Splits:
-    """Read a study's images and divide them, the same way in every run.
-
-    Args:
-        spec: The study.
-        data: Where the images are; None only for data the package can make itself.
-        skip_bad: Leave out files of a folder that cannot be decoded, and warn of them.
-
-    Returns:
-        The cloud's, the attacker's and the scored images.
-
-    Raises:
-        DataError: If the images cannot be read or are too few.
-    """
-    train, test = load_images(
-        spec.data.name, data, spec.data.image_size, spec.data.classes, skip_bad
-    )
-    settings = spec.characterization
-    divided = split(
-        train, test, settings.n_cloud, settings.n_attacker, settings.n_score, SPLIT_SEED
-    )
-    return replace(divided, mirrorable=spec.data.mirrorable)
 
 
 def _other_images(spec: StudySpec, data: Path, skip_bad: bool) -> SideAttack:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from privynet_opt.characterization.bank import FeatureSource, build_bank
-from privynet_opt.characterization.characterize import load_splits
 from privynet_opt.characterization.gallery import Gallery
 from privynet_opt.characterization.job import measurement_key
 from privynet_opt.characterization.measure import measure_trained
-from privynet_opt.characterization.provenance import circumstances, identity
+from privynet_opt.characterization.provenance import circumstances, fidelities_alike
 from privynet_opt.characterization.results import MeasurementFolder
-from privynet_opt.networks.backbone import load_backbone
-from privynet_opt.networks.cuts import choose_cuts, find_cuts
+from privynet_opt.characterization.schema import GALLERY
+from privynet_opt.characterization.study_inputs import StudyInputs
+from privynet_opt.networks.cuts import choose_cuts
 from privynet_opt.topology import LocalTopology
 
 if TYPE_CHECKING:
@@ -51,13 +51,7 @@ class FreshMeasurements:
             sidecar: Of the table.
             fidelity: Of the measurements.
         """
-        theirs = (
-            sidecar["network"].get("weights_sha256"),
-            sidecar["data"].get("sha256"),
-            sidecar["fidelities"].get(fidelity),
-        )
-        own = self.identity
-        return theirs == (own["weights"], own["images"], own["recipes"][fidelity])
+        return fidelity in fidelities_alike(sidecar, self.identity)
 
 
 def measure_again(
@@ -93,22 +87,17 @@ def measure_again(
     Raises:
         PrivyNetOptError: If network, weights, images or folder are not usable.
     """
-    backbone = load_backbone(spec.network.name, weights or spec.network.weights)
-    image_size = spec.data.image_size
-    splits = load_splits(spec, data, skip_bad)
-    own = json.dumps(identity(backbone, splits, image_size), sort_keys=True)
+    inputs = StudyInputs.load(spec, data, weights, skip_bad)
+    own = json.dumps(inputs.identity(), sort_keys=True)
     place = output / hashlib.sha256(own.encode()).hexdigest()[:12]
     folder = MeasurementFolder(place)
-    offered = find_cuts(backbone.graph, image_size)
     keys = {t: measurement_key(t, fidelity, training_seed) for t in topologies}
     missing = [topology for topology, key in keys.items() if not folder.has(key)]
     for name in dict.fromkeys(topology.cut_layer for topology in missing):
-        (cut,) = choose_cuts(offered, [name])
-        source = FeatureSource(backbone, cut, splits, torch.device(device), keep=True)
-        bank = build_bank(source)
-        found = {count: kept for (at, count), kept in (searched or {}).items() if at == name}
-        bank = replace(bank, statistics=replace(bank.statistics, searched=found))
-        gallery = Gallery(place / "gallery", bank.score_images, bank.score_labels)
+        (cut,) = choose_cuts(inputs.cuts, [name])
+        source = FeatureSource(inputs.backbone, cut, inputs.splits, torch.device(device), keep=True)
+        bank = build_bank(source).with_searched(searched or {})
+        gallery = Gallery(place / GALLERY, bank.score_images, bank.score_labels)
         for topology in missing:
             if topology.cut_layer == name:
                 row = measure_trained(bank, topology, fidelity, training_seed, gallery=gallery)
@@ -117,5 +106,5 @@ def measure_again(
         rows=tuple(folder.get(key) for key in keys.values()),
         identity=json.loads(own),
         circumstances=circumstances(torch.device(device)),
-        gallery=place / "gallery",
+        gallery=place / GALLERY,
     )

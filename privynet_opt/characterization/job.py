@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ from privynet_opt.characterization.recipes import (
     AMORTISED,
     describe_networks,
 )
-from privynet_opt.characterization.results import MeasurementFolder
-from privynet_opt.characterization.schema import TRAINED_FIDELITIES
+from privynet_opt.characterization.results import MeasurementFolder, subsets_of
+from privynet_opt.characterization.schema import GALLERY, TRAINED_FIDELITIES
 from privynet_opt.characterization.side_attack import SideAttack
 from privynet_opt.characterization.subset_search import search_subset
 from privynet_opt.datasets.image_set import Splits
@@ -134,7 +134,7 @@ def run_job(job: Job) -> None:
     start = networks if job.start == "amortised" else None
     gallery = None
     if trained:
-        gallery = Gallery(job.output / "gallery", bank.score_images, bank.score_labels)
+        gallery = Gallery(job.output / GALLERY, bank.score_images, bank.score_labels)
     for topology, fidelity in trained:
         folder.add(measure_trained(bank, topology, fidelity, TRAINING_SEED, start, gallery))
     for attack in job.side_attacks:
@@ -191,16 +191,12 @@ def _with_searched(
     bank: CutBank, networks: AmortisedNetworks, counts: tuple[int, ...], folder: MeasurementFolder
 ) -> CutBank:
     """Return the bank with the subsets found for some counts; each is searched once."""
-    found = {
-        entry["kept_filters"]: tuple(entry["channels"])
-        for entry in folder.searched()
-        if entry["cut_layer"] == bank.cut.name
-    }
-    for count in set(counts) - set(found):
-        entry = search_subset(bank, networks, count, AMORTISED.max_images, TRAINING_SEED)
-        folder.add_searched(entry)
-        found[count] = tuple(entry["channels"])
-    return replace(bank, statistics=replace(bank.statistics, searched=found))
+    known = bank.with_searched(subsets_of(folder.searched())).statistics.searched
+    for count in set(counts) - set(known):
+        folder.add_searched(
+            search_subset(bank, networks, count, AMORTISED.max_images, TRAINING_SEED)
+        )
+    return bank.with_searched(subsets_of(folder.searched()))
 
 
 def _at(fidelity: str, pairs: list[tuple[LocalTopology, str]]) -> list[LocalTopology]:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from privynet_opt.characterization.bank import FeatureSource, build_bank
-from privynet_opt.characterization.characterize import load_splits
 from privynet_opt.characterization.extend import WRITTEN_ANEW, without_nan
+from privynet_opt.characterization.gallery import Gallery
 from privynet_opt.characterization.job import TRAINING_SEED, measurement_key
 from privynet_opt.characterization.measure import measure_screen, measure_trained
 from privynet_opt.characterization.parallel import threads_per_worker
-from privynet_opt.characterization.provenance import circumstances, identity, sidecar
-from privynet_opt.characterization.results import MeasurementFolder, copy_study_file, write_table
+from privynet_opt.characterization.provenance import circumstances, fidelities_alike
+from privynet_opt.characterization.results import (
+    MeasurementFolder,
+    copy_study_file,
+    subsets_of,
+    write_table,
+)
+from privynet_opt.characterization.schema import GALLERY
+from privynet_opt.characterization.study_inputs import StudyInputs
 from privynet_opt.characterization.table import CharacterizationTable, load_table
 from privynet_opt.errors import TableError
-from privynet_opt.networks.backbone import load_backbone
-from privynet_opt.networks.cuts import choose_cuts, find_cuts
-from privynet_opt.networks.profile import profile_cut
 from privynet_opt.topology import LocalTopology
 
 if TYPE_CHECKING:
@@ -67,16 +69,10 @@ class Laboratory:
         self.spec = spec
         self.output = output.resolve()
         self.device = torch.device(device)
-        self._weights = Path(weights or spec.network.weights)
-        self.backbone = load_backbone(spec.network.name, weights or spec.network.weights)
-        size = spec.data.image_size
-        cuts = choose_cuts(find_cuts(self.backbone.graph, size), spec.search_space.cut_layers)
-        self._cuts = {cut.name: cut for cut in cuts}
-        self.cuts = {cut.name: profile_cut(self.backbone, cut, size) for cut in cuts}
-        self.splits = load_splits(spec, data, skip_bad)
+        self.inputs = StudyInputs.load(spec, data, weights, skip_bad)
+        self.cuts = {profile.name: profile for profile in self.inputs.profiles()}
         self.folder = MeasurementFolder(self.output)
-        self._identity = identity(self.backbone, self.splits, size)
-        self.folder.claim(self._identity)
+        self.folder.claim(self.inputs.identity())
         self._known_sidecar: dict[str, Any] = {}
         self.taken_over = self._take_over()
         self._check_that_nothing_is_lost()
@@ -89,8 +85,7 @@ class Laboratory:
     @property
     def searched(self) -> dict[tuple[str, int], tuple[int, ...]]:
         """Channels that searching found before, by cut layer and count of kept filters."""
-        found = self.folder.searched()
-        return {(e["cut_layer"], e["kept_filters"]): tuple(e["channels"]) for e in found}
+        return subsets_of(self.folder.searched())
 
     def measure(
         self,
@@ -110,24 +105,25 @@ class Laboratory:
         """
         torch.set_num_threads(threads_per_worker(1, None))
         missing = [pair for pair in pairs if not self.folder.has(measurement_key(*pair))]
+        cuts = {cut.name: cut for cut in self.inputs.cuts}
         for name in dict.fromkeys(topology.cut_layer for topology, _ in missing):
             here = [pair for pair in missing if pair[0].cut_layer == name]
             if not may_begin(here[0][1]):
                 return False
             trains = any(fidelity != "screen" for _, fidelity in here)
-            source = FeatureSource(
-                self.backbone, self._cuts[name], self.splits, self.device, keep=trains
-            )
-            bank = build_bank(source)
-            found = {count: kept for (cut, count), kept in self.searched.items() if cut == name}
-            bank = replace(bank, statistics=replace(bank.statistics, searched=found))
+            backbone, splits = self.inputs.backbone, self.inputs.splits
+            source = FeatureSource(backbone, cuts[name], splits, self.device, keep=trains)
+            bank = build_bank(source).with_searched(self.searched)
+            gallery = None
+            if trains:
+                gallery = Gallery(self.output / GALLERY, bank.score_images, bank.score_labels)
             for topology, fidelity in here:
                 if not may_begin(fidelity):
                     return False
                 if fidelity == "screen":
                     row = measure_screen(bank, topology)
                 else:
-                    row = measure_trained(bank, topology, fidelity, TRAINING_SEED)
+                    row = measure_trained(bank, topology, fidelity, TRAINING_SEED, gallery=gallery)
                 self.folder.add(row)
                 finished(row)
         return True
@@ -150,12 +146,10 @@ class Laboratory:
         path = self.spec.table_path
         if not path.exists():
             return {}
-        known, own = load_table(path), json.loads(json.dumps(self._identity))
-        theirs = known.sidecar["network"].get("weights_sha256"), known.sidecar["data"].get("sha256")
-        if theirs != (own["weights"], own["images"]):
+        known = load_table(path)
+        alike = fidelities_alike(known.sidecar, self.inputs.identity())
+        if not alike:
             return {}
-        recipes = known.sidecar["fidelities"]
-        alike = [name for name, recipe in own["recipes"].items() if recipes.get(name) == recipe]
         rows = known.rows[known.rows["fidelity"].isin(alike)]
         rows = rows[rows["cut_layer"].isin(list(self.cuts))]
         for row in map(without_nan, rows.to_dict("records")):
@@ -179,15 +173,7 @@ class Laboratory:
 
     def _described(self, n_rows: int) -> dict[str, Any]:
         """Return the sidecar: of the table that rows were taken over from, if any were."""
-        own = sidecar(
-            self.backbone,
-            self._weights if self._weights.is_file() else None,
-            self.splits,
-            list(self.cuts.values()),
-            {"name": self.spec.data.name, "image_size": self.spec.data.image_size},
-            {},
-            self.device,
-        )
+        own = self.inputs.sidecar(self.device)
         if not self._known_sidecar:
             return own
         theirs = {k: v for k, v in self._known_sidecar.items() if k not in WRITTEN_ANEW}

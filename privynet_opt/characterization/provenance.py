@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import json
 import os
 import platform
 from dataclasses import asdict
@@ -43,6 +44,24 @@ def identity(
         "image_size": image_size,
         "recipes": {name: describe(name, start, splits.mirrorable) for name in FIDELITIES},
     }
+
+
+def fidelities_alike(sidecar: dict[str, Any], own: dict[str, Any]) -> list[str]:
+    """Return the fidelities at which a table was measured as another run measures.
+
+    Args:
+        sidecar: Of the table.
+        own: The other run's `identity`.
+
+    Returns:
+        Those of the same recipe; none where weights or images differ.
+    """
+    own = json.loads(json.dumps(own))  # as the sidecar holds it
+    theirs = sidecar["network"].get("weights_sha256"), sidecar["data"].get("sha256")
+    if theirs != (own["weights"], own["images"]):
+        return []
+    recipes = sidecar["fidelities"]
+    return [name for name, recipe in own["recipes"].items() if recipes.get(name) == recipe]
 
 
 def sidecar(

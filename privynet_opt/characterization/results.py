@@ -173,6 +173,15 @@ class MeasurementFolder:
         return self.folder / ("--".join(str(key[column]) for column in KEY) + ".json")
 
 
+def subsets_of(entries: Iterable[Row]) -> dict[tuple[str, int], tuple[int, ...]]:
+    """Return found subsets by cut layer and count of kept filters.
+
+    Args:
+        entries: As `MeasurementFolder.searched` and the sidecar's ``searched`` have them.
+    """
+    return {(e["cut_layer"], e["kept_filters"]): tuple(e["channels"]) for e in entries}
+
+
 def copy_study_file(directory: Path, weights: str, target: Path) -> None:
     """Copy a study file, and the weights if they lie beside it, into another folder.
 

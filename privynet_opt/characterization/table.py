@@ -17,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 
+from privynet_opt.characterization.results import subsets_of
 from privynet_opt.characterization.row_rules import columns_at_fault, rows_at_fault, typed_rows
 from privynet_opt.characterization.schema import SCHEMA_VERSION, TRAINED_FIDELITIES
 from privynet_opt.cost import CutProfile
@@ -59,10 +60,7 @@ class CharacterizationTable:
     @property
     def searched(self) -> dict[tuple[str, int], tuple[int, ...]]:
         """Channels of the subsets found by searching, by cut layer and count of kept filters."""
-        return {
-            (entry["cut_layer"], entry["kept_filters"]): tuple(entry["channels"])
-            for entry in self.sidecar.get("searched", [])
-        }
+        return subsets_of(self.sidecar.get("searched", []))
 
     @property
     def trained(self) -> pd.DataFrame:

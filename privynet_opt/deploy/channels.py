@@ -57,9 +57,8 @@ def choose_channels(
         return tuple(range(cut.channels))
     reads = STATISTICS_READ[topology.selection_strategy]
     source = _feature_source(backbone, cut, splits) if splits is not None else None
-    found = {count: kept for (at, count), kept in searched.items() if at == cut.name}
     statistics = channel_statistics(backbone, cut, reads, source)
-    return kept_channels(topology, replace(statistics, searched=found))
+    return kept_channels(topology, statistics.with_searched(cut.name, searched))
 
 
 def _feature_source(backbone: Backbone, cut: Cut, splits: Splits) -> FeatureSource:

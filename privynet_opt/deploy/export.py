@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from privynet_opt import __version__
 from privynet_opt.characterization.channel_statistics import BATCH
-from privynet_opt.characterization.characterize import load_splits
+from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.deploy.bundle import MANIFEST, Bundle, write_bundle
 from privynet_opt.deploy.channels import choose_channels, needs_images

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,18 @@ class ChannelStatistics:
     magnitude: NDArray[np.float64]
     greedy_order: Callable[[], NDArray[np.int64]]
     searched: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+
+    def with_searched(
+        self, cut_layer: str, searched: Mapping[tuple[str, int], tuple[int, ...]]
+    ) -> ChannelStatistics:
+        """Return the statistics with the subsets that searching found.
+
+        Args:
+            cut_layer: Name of the cut.
+            searched: Channels by cut layer and count of kept filters, of any cuts.
+        """
+        own = {count: kept for (at, count), kept in searched.items() if at == cut_layer}
+        return replace(self, searched=own)
 
     @property
     def channels(self) -> int:

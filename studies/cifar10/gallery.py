@@ -19,7 +19,7 @@ from privynet_opt.studies.cifar10.photographs import IMAGE_SIZE
 from privynet_opt.studies.gallery import make_gallery
 from sklearn.datasets import load_sample_images
 
-from privynet_opt.characterization.characterize import load_splits
+from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.datasets.image_set import ImageSet
 from privynet_opt.study_spec import load_study
 

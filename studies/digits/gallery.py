@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from privynet_opt.studies.gallery import make_gallery
 
-from privynet_opt.characterization.characterize import load_splits
+from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.study_spec import load_study
 
 TOPOLOGIES = (

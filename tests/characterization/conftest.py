@@ -10,7 +10,8 @@ from digits_study import STUDY
 
 from privynet_opt.characterization import job, recipes
 from privynet_opt.characterization.bank import FeatureSource, build_bank
-from privynet_opt.characterization.characterize import characterize, load_splits
+from privynet_opt.characterization.characterize import characterize
+from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import choose_cuts, find_cuts
 from privynet_opt.study_spec import load_study

@@ -18,10 +18,11 @@ from digits_study import N_SCREENED
 
 from privynet_opt.characterization import measure, recipes
 from privynet_opt.characterization.bank import CutBank, FeatureSource
-from privynet_opt.characterization.characterize import characterize, load_splits
+from privynet_opt.characterization.characterize import characterize
 from privynet_opt.characterization.provenance import identity
 from privynet_opt.characterization.results import MeasurementFolder
 from privynet_opt.characterization.schema import KEY
+from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.characterization.table import load_table
 from privynet_opt.cost import cut_costs
 from privynet_opt.errors import TableError

@@ -76,6 +76,14 @@ def test_it_measures_what_other_ways_of_measuring_do(known, study, tmp_path):
     assert [mine[name] for name in VALUES] == pytest.approx([other[name] for name in VALUES])
 
 
+def test_what_the_attacker_recovered_is_kept_as_pictures_beside_the_table(known):
+    topology, fidelity = TRAINED
+    gallery = known[0].output / "gallery"
+    (strip,) = gallery.glob(f"{topology.cut_layer}--*.png")
+    assert f"--{fidelity}--" in strip.name
+    assert (gallery / "originals.png").exists()
+
+
 def test_without_time_nothing_begins_and_what_is_finished_stays(study, tmp_path, monkeypatch):
     pairs = PAIRS[1:3]
     laboratory = Laboratory(study, tmp_path)

@@ -15,7 +15,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from privynet_opt.characterization.characterize import load_splits
+from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.datasets.folder import load_folder
 from privynet_opt.deploy.choice import choose
 from privynet_opt.deploy.extract import extract
