@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     import optuna
     import pandas as pd
 
+    from privynet_opt.characterization.audit import Audit
     from privynet_opt.characterization.table import CharacterizationTable
     from privynet_opt.constraints import Constraint
     from privynet_opt.hierarchical import HierarchicalChoice
@@ -60,6 +62,13 @@ class OptimizationResult:
     shadow_prices: tuple[ShadowPrice, ...] = ()
     hierarchical: HierarchicalChoice | None = None
     galleries: tuple[Path, ...] = ()
+
+    @cached_property
+    def audit(self) -> Audit:
+        """What no optimal attacker could have measured; looked for once."""
+        from privynet_opt.characterization.audit import audit_table
+
+        return audit_table(self.table)
 
     def validate(
         self,

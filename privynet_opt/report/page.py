@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 
+GZIP_LEVEL = 5
+"""Of plotly.js: half the time of level 9 for 1 % more bytes."""
+
 SCRIPTS = ("core", "words", "limits", "pareto", "table", "parallel", "start")
 """The report's script, one file for each concern, in the order they are put together."""
 
@@ -114,7 +117,7 @@ def _render(title: str, subtitle: str, shown: tuple[Card, ...], scripts: tuple[s
         light=_css_colours(LIGHT),
         dark=_css_colours(DARK),
         script_hashes=[_hash(plotly_js), _hash(script)],
-        plotly_gz=base64.b64encode(gzip.compress(plotly_js.encode(), mtime=0)).decode(),
+        plotly_gz=base64.b64encode(gzip.compress(plotly_js.encode(), GZIP_LEVEL, mtime=0)).decode(),
         script=Markup(script),
         data=Markup(script_json(_data(shown))),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from privynet_opt.characterization.audit import audit_table
 from privynet_opt.characterization.schema import FIDELITIES
 from privynet_opt.metrics import PREDICTED
 from privynet_opt.report.check import Check
@@ -104,7 +103,7 @@ def _attackers(result: OptimizationResult) -> Check:
 
 
 def _audit(result: OptimizationResult) -> Check | None:
-    found = audit_table(result.table)
+    found = result.audit
     closed_form = FIDELITIES[0]
     compared = sum(n for (_, fidelity), n in found.compared.items() if fidelity != closed_form)
     if not compared:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from privynet_opt.candidates import best_of, front_of, judge, recommendable
+from privynet_opt.characterization.audit import Audit, audit_table
 from privynet_opt.constraints import parse_constraints
 from privynet_opt.cost import COST_NAMES, CutProfile, cut_costs
 from privynet_opt.infeasibility import explain_infeasibility
@@ -62,6 +63,15 @@ def fake_cuts() -> dict[str, CutProfile]:
     return cuts
 
 
+class FakeResult(SimpleNamespace):
+    """What the report reads of a result; tests change its parts."""
+
+    @property
+    def audit(self) -> Audit:
+        """The audit of the table as it is now."""
+        return audit_table(self.table)
+
+
 def fake_result(constraints: tuple[str, ...] = LIMITS, title: str | None = None) -> Any:
     """An object with the attributes of `OptimizationResult` that the report reads."""
     cuts = fake_cuts()
@@ -70,7 +80,7 @@ def fake_result(constraints: tuple[str, ...] = LIMITS, title: str | None = None)
     candidates = judge(fake_candidates(cuts, table.trained), OBJECTIVES, limits)
     eligible = recommendable(candidates, extrapolate=False)
     best = best_of(eligible)
-    return SimpleNamespace(
+    return FakeResult(
         spec=fake_spec(title),
         objectives=OBJECTIVES,
         constraints=limits,

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from fake_result import fake_result
+from fake_result import FakeResult, fake_result
 
 from privynet_opt.candidates import best_of, recommendable
 from privynet_opt.characterization.fresh import FreshMeasurements
@@ -29,7 +29,7 @@ def edited(result, **best):
     row = result.best.copy()
     for name, value in best.items():
         row[name] = value
-    return SimpleNamespace(**{**fields, "best": row})
+    return FakeResult(**{**fields, "best": row})
 
 
 def titles(result, level=None):
@@ -129,7 +129,7 @@ def beyond(result, rows):
     eligible = recommendable(candidates, extrapolate=False)
     why = explain_infeasibility(eligible, result.constraints)
     changed = {"candidates": candidates, "best": best_of(eligible), "infeasibility": why}
-    return SimpleNamespace(**{**vars(result), **changed})
+    return FakeResult(**{**vars(result), **changed})
 
 
 def test_a_better_topology_beyond_what_was_measured_is_named_and_not_recommended(result):
@@ -167,7 +167,7 @@ def test_intervals_too_narrow_at_one_cut_are_named(result):
     rows.iloc[:4, rows.columns.get_loc("measured")] = 99.0
     changed = replace(held_out, predictions=rows, coverage=56 / 60)
     proxies = SimpleNamespace(validations={"psnr_db": changed}, fidelity="full")
-    found = SimpleNamespace(**{**vars(result), "proxies": proxies})
+    found = FakeResult(**{**vars(result), "proxies": proxies})
     (check,) = [c for c in health_checks(found) if "too narrow" in c.title]
     assert check.title == "Privacy loss (PSNR): intervals are too narrow at conv1"
     assert "80% of 20 held-out" in check.text
