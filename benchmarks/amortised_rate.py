@@ -2,15 +2,14 @@
 
 Run ``python benchmarks/amortised_rate.py --data FOLDER --weights FILE --cut conv6``.
 Prints how many topologies an hour are scored, by the cut's amortised networks and by a decoder
-and a cloud network of their own, on all of the study's scored images. The networks are trained
-for one epoch only: the time of a score does not depend on the values of their weights. Each core
-measures with one thread in a process of its own, as `privynet-opt characterize --workers` does.
+and a cloud network of their own, on all of the study's scored images, after the training of the
+cut's networks, which is timed as well (one thread). Each core measures with one thread in a process
+of its own, as `privynet-opt characterize --workers` does.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import multiprocessing
 import os
 import resource
@@ -70,15 +69,14 @@ def main() -> None:
     )
     attacker, cloud = bank.features["attacker"], bank.features["cloud"]
     n = AMORTISED.max_images
-    epochs = (AMORTISED.decoder, AMORTISED.cloud)
     networks = timed(
-        f"one epoch of both amortised networks (of {epochs[0].max_epochs}, {epochs[1].max_epochs})",
+        "training of both amortised networks",
         lambda: train_amortised(
             networks,
             training_subsets(cut.name, bank.statistics, N_SUBSETS, seed=1),
             (attacker[:n], splits.attacker.images[:n].float() / 255),
             (cloud[:n], splits.cloud.labels[:n]),
-            tuple(dataclasses.replace(recipe, max_epochs=1) for recipe in epochs),
+            (AMORTISED.decoder, AMORTISED.cloud),
         ),
     )
     step = max(1, len(topologies) // asked.scored)

@@ -71,7 +71,7 @@ def screen(network, weights, cut, splits: Splits, topologies) -> tuple[float, fl
     torch.set_num_threads(os.cpu_count() or 1)
     backbone = load_backbone(network, weights)
     started = time.perf_counter()
-    bank = build_bank(FeatureSource(backbone, cut, splits, torch.device("cpu"), keep=False))
+    bank = build_bank(FeatureSource(backbone, cut, splits, torch.device("cpu")))
     for topology in topologies:
         measure_screen(bank, topology)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

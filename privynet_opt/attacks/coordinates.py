@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from privynet_opt.attacks.ridge import CELLS, NEIGHBOURHOOD, RIDGE, RidgeAttacker
+from privynet_opt.attacks.neighbourhoods import CELLS, NEIGHBOURHOOD
+from privynet_opt.attacks.ridge import RIDGE, RidgeAttacker
 
 N_COMPONENTS = 64
 """Principal components of the channel vector, at most."""

@@ -16,12 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from privynet_opt.attacks.neighbourhoods import CELLS, NEIGHBOURHOOD, NeighbourhoodProducts
 from privynet_opt.errors import TopologyError
-
-NEIGHBOURHOOD = 3
-"""Side of the window of cells that predicts one cell's pixels."""
-
-CELLS = NEIGHBOURHOOD**2
 
 RIDGE = 2e-3
 """Penalty on standardised features, relative to the number of samples."""
@@ -99,20 +95,19 @@ class RidgeAttacker:
         Returns:
             The attacker.
         """
-        gram = cross = power = torch.zeros(())
-        samples = 0
+        products: NeighbourhoodProducts | None = None
+        power = torch.zeros(())
         for features, images in batches:
-            stride = images.shape[-1] // features.shape[-1]
-            patches = functional.unfold(features.float(), NEIGHBOURHOOD, padding=NEIGHBOURHOOD // 2)
-            patches = patches.movedim(1, 2).flatten(0, 1)
-            patches = functional.pad(patches, (0, 1), value=1.0)
+            _, channels, height, width = features.shape
+            if products is None:
+                products = NeighbourhoodProducts(channels, height, width, features.device)
+            stride = images.shape[-1] // width
             pixels = functional.pixel_unshuffle(images - mean_image, stride)
-            pixels = pixels.movedim(1, 3).flatten(0, 2)
-            gram = gram + patches.T @ patches
-            cross = cross + patches.T @ pixels
-            power = power + pixels.square().sum(0)
-            samples += len(patches)
-        return cls(gram / samples, cross / samples, power / samples, mean_image)
+            products.add(features.float(), pixels)
+            power = power + pixels.square().sum((0, 2, 3))
+        assert products is not None, "an attacker has images"
+        cells = products.cells
+        return cls(products.gram() / cells, products.cross() / cells, power / cells, mean_image)
 
     def decoder(self, kept: Sequence[int]) -> LinearDecoder:
         """Solve for the decoder of a subset.

@@ -28,6 +28,9 @@ from privynet_opt.networks.local import build_head
 from privynet_opt.networks.magnitude import filter_magnitudes
 from privynet_opt.selection import ChannelStatistics
 
+ROOM_BYTES = 1_500_000_000
+"""Features that no training needs are kept if they take at most so much memory."""
+
 
 @dataclass(frozen=True)
 class CutBank:
@@ -98,18 +101,23 @@ class FeatureSource:
         splits: The three image sets.
         device: Where to compute.
         keep: Whether to keep what was computed, as float16; otherwise it is computed each time
-            and memory does not grow with the number of images.
+            and memory does not grow with the number of images. None keeps at most `ROOM_BYTES`.
     """
 
     def __init__(
-        self, backbone: Backbone, cut: Cut, splits: Splits, device: torch.device, keep: bool
+        self,
+        backbone: Backbone,
+        cut: Cut,
+        splits: Splits,
+        device: torch.device,
+        keep: bool | None = None,
     ) -> None:
         self.backbone = backbone
         self.cut = cut
         self.head = build_head(backbone, cut).to(device)
         self.splits = splits
         self.device = device
-        self.keep = keep
+        self.keep = _kept_bytes(cut, splits) <= ROOM_BYTES if keep is None else keep
         self.kept: dict[str, Tensor] = {}
 
     def batches(self, split: str, n_images: int | None = None) -> Iterator[Tensor]:
@@ -158,6 +166,11 @@ class FeatureSource:
     def _compute(self, images: Tensor) -> Tensor:
         features: Tensor = self.head(self.backbone.normalise(images.to(self.device)))
         return features
+
+
+def _kept_bytes(cut: Cut, splits: Splits) -> int:
+    images = len(splits.cloud) + len(splits.attacker) + len(splits.score)
+    return images * cut.channels * cut.height * cut.width * torch.float16.itemsize
 
 
 @torch.no_grad()

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from privynet_opt.attacks import linear_classifier
 from privynet_opt.attacks.linear_classifier import LinearClassifier
-from privynet_opt.attacks.ridge import CELLS, CONSTANT_PENALTY, RIDGE, RidgeAttacker
+from privynet_opt.attacks.neighbourhoods import CELLS
+from privynet_opt.attacks.ridge import CONSTANT_PENALTY, RIDGE, RidgeAttacker
 
 FLOOR_SHARE = 0.5
 """Keeps channels that say nothing and leak nothing from being first. At conv6 of VGG16 0.1 to 1 are

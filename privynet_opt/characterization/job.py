@@ -117,7 +117,7 @@ def run_job(job: Job) -> None:
     needs_search = any(t.selection_strategy == "searched" for t, _ in missing)
     trains = needs_search or any(fidelity != "screen" for _, fidelity in missing)
     trains |= any(attack.missing(folder) for attack in job.side_attacks)
-    source = FeatureSource(backbone, job.cut, job.splits, torch.device(job.device), keep=trains)
+    source = FeatureSource(backbone, job.cut, job.splits, torch.device(job.device), trains or None)
     bank = build_bank(source)
     unscored = _at("amortised", missing)
     trained = [(t, fidelity) for fidelity in TRAINED_FIDELITIES for t in _at(fidelity, missing)]

@@ -112,7 +112,7 @@ class Laboratory:
                 return False
             trains = any(fidelity != "screen" for _, fidelity in here)
             backbone, splits = self.inputs.backbone, self.inputs.splits
-            source = FeatureSource(backbone, cuts[name], splits, self.device, keep=trains)
+            source = FeatureSource(backbone, cuts[name], splits, self.device, trains or None)
             bank = build_bank(source).with_searched(self.searched)
             gallery = None
             if trains:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from privynet_opt.attacks import amortised, coordinates, decoder, linear_classifier, ridge
+from privynet_opt.attacks import (
+    amortised,
+    coordinates,
+    decoder,
+    linear_classifier,
+    neighbourhoods,
+    ridge,
+)
 from privynet_opt.characterization.schema import STARTS
 from privynet_opt.networks import cloud
 from privynet_opt.networks.training import HELD_OUT_SHARE, TrainingRecipe
@@ -144,7 +151,7 @@ def describe_networks() -> dict[str, Any]:
 
 def _closed_form() -> dict[str, Any]:
     return {
-        "ridge_neighbourhood": ridge.NEIGHBOURHOOD,
+        "ridge_neighbourhood": neighbourhoods.NEIGHBOURHOOD,
         "ridge_penalty": ridge.RIDGE,
         "classifier_regions": linear_classifier.REGIONS,
         "classifier_penalty": linear_classifier.RIDGE,

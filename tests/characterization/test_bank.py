@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from privynet_opt.characterization import bank
 from privynet_opt.characterization.channel_statistics import (
     LARGEST_FEATURE,
     ClassScatter,
@@ -58,3 +59,18 @@ def test_the_greedy_order_alone_is_the_one_every_measurement_uses(conv1_bank):
     source = conv1_bank.source
     alone = channel_statistics(source.backbone, source.cut, ["greedy_order"], source)
     np.testing.assert_array_equal(alone.greedy_order(), conv1_bank.statistics.greedy_order())
+
+
+@pytest.mark.parametrize(("room", "times"), [(bank.ROOM_BYTES, 1), (0, 2)])
+def test_features_that_fit_are_computed_once_and_others_streamed(
+    conv1_bank, monkeypatch, room, times
+):
+    monkeypatch.setattr(bank, "ROOM_BYTES", room)
+    own = conv1_bank.source
+    source = bank.FeatureSource(own.backbone, own.cut, own.splits, own.device)
+    computed = []
+    source.head.register_forward_hook(lambda head, inputs, features: computed.append(len(features)))
+    built = bank.build_bank(source)
+    splits = own.splits
+    assert sum(computed) == len(splits.attacker) * times + len(splits.cloud) + len(splits.score)
+    torch.testing.assert_close(built.ridge.gram, conv1_bank.ridge.gram, atol=1e-2, rtol=1e-2)
