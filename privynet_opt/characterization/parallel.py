@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING
 
 import joblib
+from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from privynet_opt.errors import PrivyNetOptError
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 RESTARTS = 3
 """How often the run goes on after a worker process was killed."""
+
+THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 CONNECT_SECONDS = 10
 """How long a Dask scheduler may take to answer."""
@@ -58,19 +62,42 @@ def run_jobs(
 
 
 def _run_here(jobs: Sequence[Job], run: Callable[[Job], None], workers: int) -> None:
-    for attempt in range(RESTARTS + 1):
-        pending = [job for job in jobs if not job.is_done()]
-        try:
-            joblib.Parallel(n_jobs=workers, batch_size=1)(
-                joblib.delayed(run)(job) for job in pending
-            )
-            return
-        except TerminatedWorkerError as error:
-            if attempt == RESTARTS:
-                raise PrivyNetOptError(
-                    f"a measuring process must not be killed, but it was {RESTARTS + 1} times "
-                    "(often for want of memory). Use fewer --workers; finished rows are kept."
-                ) from error
+    pending = [job for job in reversed(jobs) if not job.is_done()]
+    if workers == 1:
+        while pending:
+            run(pending.pop())
+        return
+    idle = [_worker(workers) for _ in range(workers)]
+    busy: dict[Future[None], tuple[ProcessPoolExecutor, Job]] = {}
+    killed = 0
+    try:
+        while pending or busy:
+            while pending and idle:
+                job, worker = pending.pop(), idle.pop()
+                busy[worker.submit(run, job)] = worker, job
+            for finished in wait(busy, return_when=FIRST_COMPLETED).done:
+                worker, job = busy.pop(finished)
+                idle.append(worker)
+                try:
+                    finished.result()
+                except TerminatedWorkerError as error:
+                    killed += 1
+                    if killed > RESTARTS:
+                        raise PrivyNetOptError(
+                            f"a measuring process must not be killed, but {killed} were (often for "
+                            "want of memory). Use fewer --workers; finished rows are kept."
+                        ) from error
+                    pending.append(job)
+                    idle[-1] = _worker(workers)
+    finally:
+        for worker in [*idle, *(worker for worker, _ in busy.values())]:
+            worker.shutdown(kill_workers=True)
+
+
+def _worker(workers: int) -> ProcessPoolExecutor:
+    """Return a pool of one process: of a larger one, a killed process would end all the others."""
+    threads = str(threads_per_worker(workers, None))
+    return ProcessPoolExecutor(1, env=dict.fromkeys(THREAD_LIMITS, threads))
 
 
 def _run_on_cluster(jobs: Sequence[Job], run: Callable[[Job], None], dask: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,19 @@ def die_once(task: Task) -> None:
     if task.number == 1 and not marker.exists():
         marker.touch()
         os.kill(os.getpid(), 9)
+    note_who(task)
+
+
+def die_beside_another(task: Task) -> None:
+    begun = [task.folder / f"begun-{number}" for number in range(2)]
+    with begun[task.number].open("a") as file:
+        file.write("begun\n")
+    while not all(path.exists() for path in begun):
+        time.sleep(0.01)
+    if task.number == 1 and begun[1].read_text().count("begun") == 1:
+        os.kill(os.getpid(), 9)
+    while begun[1].read_text().count("begun") == 1:  # this one is at work when the other dies
+        time.sleep(0.01)
     note_who(task)
 
 
@@ -67,6 +81,17 @@ def test_a_killed_process_costs_only_its_own_job(tasks, tmp_path):
     run_jobs(tasks, die_once, workers=2)
     assert all(task.is_done() for task in tasks)
     assert str(os.getpid()) not in who(tmp_path)
+
+
+def test_a_killed_process_takes_no_other_with_it(tasks, tmp_path):
+    run_jobs(tasks[:2], die_beside_another, workers=2)
+    begun = {number: (tmp_path / f"begun-{number}").read_text() for number in range(2)}
+    assert begun == {0: "begun\n", 1: "begun\nbegun\n"}
+
+
+def test_processes_that_are_killed_again_and_again_are_said_in_one_line(tasks):
+    with pytest.raises(PrivyNetOptError, match=r"4 were .*fewer --workers"):
+        run_jobs(tasks[:2], die_always, workers=2)
 
 
 def test_dask_workers_run_the_jobs_and_a_killed_one_is_replaced(tasks, tmp_path, cluster):
