@@ -48,6 +48,8 @@ def test_characterize_passes_its_arguments_on(
         "--skip-bad",
         "--dask",
         "tcp://h:1",
+        "--stack",
+        "4",
     ]
     assert main(arguments) == 0
     spec, settings = calls[0]
@@ -66,6 +68,7 @@ def test_characterize_passes_its_arguments_on(
         "double_capacity": True,
         "skip_bad": True,
         "dask": "tcp://h:1",
+        "stack": 4,
         "notes": {"data": "my camera", "weights": ""},
     }
     printed = capsys.readouterr().out

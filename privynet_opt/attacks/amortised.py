@@ -215,7 +215,7 @@ def train_amortised(
     def place(name: str) -> Path | None:
         return None if checkpoints is None else checkpoints / name
 
-    decoder_epochs = train(
+    (decoder_epochs,) = train(
         networks.decoder, decoder_loss, len(attacker[0]), recipes[0], seed, place("decoder.pt")
     )
     mixer = SubsetMixer(solved, cloud[0], seed)
@@ -229,7 +229,7 @@ def train_amortised(
             scores.float(), cloud[1][positions], label_smoothing=smoothing
         )
 
-    cloud_epochs = train(
+    (cloud_epochs,) = train(
         networks.cloud, cloud_loss, len(cloud[0]), recipes[1], seed, place("cloud.pt")
     )
     return replace(networks, epochs=(decoder_epochs, cloud_epochs))

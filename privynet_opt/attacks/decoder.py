@@ -7,6 +7,9 @@ the grid of the features, or a grid near it, and one pixel shuffle brings it to 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -14,6 +17,7 @@ from torch.nn import functional
 from privynet_opt.attacks.ridge import LinearDecoder
 from privynet_opt.networks.layers import ResidualBlock, condition_layer
 from privynet_opt.networks.mirroring import MirroredPairs
+from privynet_opt.networks.stacked import Stack
 from privynet_opt.networks.training import TrainingRecipe, mixed_precision, train
 
 WIDTH = 64
@@ -92,46 +96,50 @@ class Decoder(nn.Module):
         return linear + residual.float()
 
 
-def train_decoder(
+def train_decoders(
     features: Tensor,
+    kept: Sequence[Sequence[int]],
     images: Tensor,
-    ridge: LinearDecoder,
+    ridges: Sequence[LinearDecoder],
     recipe: TrainingRecipe,
     seed: int,
     mirrored: Tensor | None = None,
     capacity: int = 1,
-) -> tuple[Decoder, int]:
-    """Train a decoder from scratch.
+) -> list[tuple[Decoder, int]]:
+    """Train decoders from scratch, together; each ends as it would alone but for rounding.
 
     Args:
         features: The attacker's standardised features, ``(n, channels, grid, grid)``.
+        kept: Which of these channels each decoder sees.
         images: The attacker's images in [0, 1], ``(n, 3, image_size, image_size)``.
-        ridge: The closed-form attacker of the same channels.
+        ridges: The closed-form attackers of the same channels.
         recipe: Length and speed.
         seed: Seed of initial weights and order.
         mirrored: Features of the mirrored images, to train on those as well.
-        capacity: Multiplies the decoder's width and number of residual blocks.
+        capacity: Multiplies the decoders' width and number of residual blocks.
 
     Returns:
-        The decoder at its best epoch, and the epochs trained.
+        Each decoder at its best epoch, and the epochs it was trained.
     """
-    torch.manual_seed(seed)
-    decoder = Decoder(features.shape[1], features.shape[-1], images.shape[-1], capacity=capacity)
-    decoder = decoder.to(features.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    make = partial(Decoder, grid=features.shape[-1], image_size=images.shape[-1], capacity=capacity)
+    stack = Stack(make, kept, seed, features.device)
 
-    plain = (features, ridge.reconstruct_all(features), images)
-    flipped = None
-    if mirrored is not None:
-        flipped = (mirrored, ridge.reconstruct_all(mirrored), images.flip(-1))
-    pairs = MirroredPairs(plain, flipped, seed)
+    def known(features: Tensor, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        linear = [r.reconstruct_all(features, own) for r, own in zip(ridges, kept, strict=True)]
+        return features, torch.cat(linear, 1), images
 
-    def loss(network: nn.Module, positions: Tensor) -> Tensor:
+    flipped = None if mirrored is None else known(mirrored, images.flip(-1))
+    pairs = MirroredPairs(known(features, images), flipped, seed)
+
+    def losses(network: nn.Module, positions: Tensor) -> Tensor:
         seen, linear, truth = pairs.pick(positions, network.training)
         with mixed_precision(features.device):
-            recovered = network(seen, linear)
-        return functional.mse_loss(recovered, truth)
+            recovered = network(stack.side_by_side(seen), linear)
+        each = recovered.chunk(len(stack), 1)
+        return torch.stack([functional.mse_loss(own, truth) for own in each])
 
-    return decoder, train(decoder, loss, len(features), recipe, seed)
+    epochs = train(stack.whole, losses, len(features), recipe, seed, n_stacked=len(stack))
+    return list(zip(stack.networks(), epochs, strict=True))
 
 
 @torch.no_grad()

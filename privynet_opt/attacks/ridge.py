@@ -54,16 +54,19 @@ class LinearDecoder:
         return functional.pixel_shuffle(cells, stride) + self.mean_image
 
     @torch.no_grad()
-    def reconstruct_all(self, features: Tensor) -> Tensor:
+    def reconstruct_all(self, features: Tensor, kept: Sequence[int] | None = None) -> Tensor:
         """Return the images recovered from many features, in batches.
 
         Args:
-            features: Standardised, any precision, shape ``(n, k, h, w)``.
+            features: Standardised, any precision, shape ``(n, C, h, w)``.
+            kept: The decoder's channels among them; None for all.
 
         Returns:
             Shape ``(n, 3, size, size)``, not clamped.
         """
-        return torch.cat([self.reconstruct(part.float()) for part in torch.split(features, 256)])
+        own = slice(None) if kept is None else list(kept)
+        batches = torch.split(features, 256)
+        return torch.cat([self.reconstruct(batch[:, own].float()) for batch in batches])
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from privynet_opt.characterization.gallery import Gallery
 from privynet_opt.characterization.measure import (
     measure_amortised,
     measure_screen,
+    measure_stack,
     measure_trained,
 )
 from privynet_opt.characterization.recipes import (
@@ -57,6 +59,7 @@ class Job:
         start: Where trained fidelities start: ``"scratch"`` or ``"amortised"``.
         searched: Counts of kept filters for which a subset is searched.
         side_attacks: Attackers who differ from the usual one, and what they attack at this cut.
+        stack: How many topologies are trained together, from scratch.
     """
 
     network: str
@@ -70,6 +73,7 @@ class Job:
     start: str = "scratch"
     searched: tuple[int, ...] = ()
     side_attacks: tuple[SideAttack, ...] = ()
+    stack: int = 1
 
     def missing(self) -> list[tuple[LocalTopology, str]]:
         """Return what has no finished measurement yet."""
@@ -135,8 +139,16 @@ def run_job(job: Job) -> None:
     gallery = None
     if trained:
         gallery = Gallery(job.output / GALLERY, bank.score_images, bank.score_labels)
-    for topology, fidelity in trained:
-        folder.add(measure_trained(bank, topology, fidelity, TRAINING_SEED, start, gallery))
+    for together, fidelity in _stacks(trained, job.stack):
+        if start is None:
+            rows = measure_stack(bank, together, fidelity, TRAINING_SEED, gallery)
+        else:
+            rows = [
+                measure_trained(bank, topology, fidelity, TRAINING_SEED, start, gallery)
+                for topology in together
+            ]
+        for row in rows:
+            folder.add(row)
     for attack in job.side_attacks:
         attack.measure(bank, folder, TRAINING_SEED)
 
@@ -197,6 +209,21 @@ def _with_searched(
             search_subset(bank, networks, count, AMORTISED.max_images, TRAINING_SEED)
         )
     return bank.with_searched(subsets_of(folder.searched()))
+
+
+def _stacks(
+    pairs: list[tuple[LocalTopology, str]], size: int
+) -> Iterator[tuple[list[LocalTopology], str]]:
+    """Yield the topologies that are trained together, and their fidelity.
+
+    Those that keep about as many filters: narrow ones are padded to the widest of their stack.
+    """
+    for fidelity in dict.fromkeys(fidelity for _, fidelity in pairs):
+        topologies = _at(fidelity, pairs)
+        if size > 1:
+            topologies.sort(key=lambda topology: topology.kept_filters)
+        for first in range(0, len(topologies), size):
+            yield topologies[first : first + size], fidelity
 
 
 def _at(fidelity: str, pairs: list[tuple[LocalTopology, str]]) -> list[LocalTopology]:

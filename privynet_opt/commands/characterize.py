@@ -68,6 +68,14 @@ def add_to(commands: Commands) -> None:
         help="measure on the workers of a Dask scheduler, such as tcp://10.0.0.1:8786, which see "
         "the output folder under the same path",
     )
+    add(
+        "--stack",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="train so many topologies of a cut together, to the same values: for a GPU that small "
+        "networks leave idle; hardly worth it on a CPU (1)",
+    )
     add("--topologies", type=positive, metavar="N", help="how many are trained (the study's)")
     add(
         "--data-note", default="", metavar="TEXT", help="where the images come from, for the report"
@@ -103,6 +111,7 @@ def characterize(asked: argparse.Namespace) -> int:
         double_capacity=asked.double_capacity,
         skip_bad=asked.skip_bad,
         dask=asked.dask,
+        stack=asked.stack,
         notes={"data": asked.data_note, "weights": asked.weights_note},
     )
     print(f"Measured: {table}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from privynet_opt.networks.layers import ResidualBlock, condition_layer
 from privynet_opt.networks.mirroring import MirroredPairs
+from privynet_opt.networks.stacked import Stack
 from privynet_opt.networks.training import TrainingRecipe, mixed_precision, train
 
 WIDTH = 64
@@ -98,32 +100,67 @@ def train_cloud_network(
     Returns:
         The network at its best epoch, and the epochs trained.
     """
-    torch.manual_seed(seed)
-    cloud = CloudNetwork(features.shape[1], features.shape[-1], n_classes).to(features.device)
-    cloud = cloud.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    kept = [range(features.shape[1])]
+    ((cloud, epochs),) = train_cloud_networks(
+        features, kept, labels, n_classes, recipe, seed, mirrored, checkpoint, watch
+    )
+    return cloud, epochs
 
+
+def train_cloud_networks(
+    features: Tensor,
+    kept: Sequence[Sequence[int]],
+    labels: Tensor,
+    n_classes: int,
+    recipe: TrainingRecipe,
+    seed: int,
+    mirrored: Tensor | None = None,
+    checkpoint: Path | None = None,
+    watch: Callable[[int, float], None] | None = None,
+) -> list[tuple[CloudNetwork, int]]:
+    """Train cloud networks from scratch, together; each ends as it would alone but for rounding.
+
+    Args:
+        features: As for `train_cloud_network`.
+        kept: Which of their channels each network sees.
+        labels: As for `train_cloud_network`, like all the rest.
+        n_classes: Number of classes.
+        recipe: Length and speed.
+        seed: Seed of initial weights and order.
+        mirrored: Features of the mirrored images.
+        checkpoint: File that keeps the state after each epoch.
+        watch: Called after each epoch with the epochs trained and the mean held-out loss.
+
+    Returns:
+        Each network at its best epoch, and the epochs it was trained.
+    """
+    make = partial(CloudNetwork, grid=features.shape[-1], n_classes=n_classes)
+    stack = Stack(make, kept, seed, features.device)
     pairs = MirroredPairs((features,), None if mirrored is None else (mirrored,), seed)
 
-    def loss(network: nn.Module, positions: Tensor) -> Tensor:
+    def losses(network: nn.Module, positions: Tensor) -> Tensor:
         (seen,) = pairs.pick(positions, network.training)
         with mixed_precision(features.device):
-            scores = network(seen)
+            scores = network(stack.side_by_side(seen))
         smoothing = LABEL_SMOOTHING if network.training else 0.0
-        return functional.cross_entropy(
-            scores.float(), labels[positions], label_smoothing=smoothing
+        each = scores.float().chunk(len(stack), 1)
+        truth = labels[positions]
+        return torch.stack(
+            [functional.cross_entropy(own, truth, label_smoothing=smoothing) for own in each]
         )
 
     epochs = train(
-        cloud,
-        loss,
+        stack.whole,
+        losses,
         len(features),
         recipe,
         seed,
         checkpoint,
-        generators=(pairs.generator,),
+        generators=(pairs.generator, *stack.generators),
         watch=watch,
+        n_stacked=len(stack),
     )
-    return cloud, epochs
+    return list(zip(stack.networks(), epochs, strict=True))
 
 
 @torch.no_grad()

@@ -56,7 +56,8 @@ class TrainingRecipe:
 
 
 Loss = Callable[[nn.Module, Tensor], Tensor]
-"""Maps a network and the positions of some training images to the mean loss over them."""
+"""Maps a network and the positions of some training images to the mean loss over them; stacked
+networks to one loss each, shape ``(n_stacked,)``."""
 
 
 def train(
@@ -69,8 +70,13 @@ def train(
     is_trained: bool = False,
     generators: Sequence[torch.Generator] = (),
     watch: Callable[[int, float], None] | None = None,
-) -> int:
+    n_stacked: int = 1,
+) -> tuple[int, ...]:
     """Train a network in place and leave it at its best epoch, in evaluation mode.
+
+    Stacked networks (`privynet_opt.networks.stacked`) are trained together, each as it would be
+    alone: it has its own loss, its gradient is clipped by itself, and it is left at its own best
+    epoch, before its own patience ended.
 
     Args:
         network: The network; its parameters are changed.
@@ -84,10 +90,11 @@ def train(
             makes it better on the held-out images.
         generators: Others than torch's own that the loss draws from; a training that goes on draws
             as if it had not been stopped.
-        watch: Called after each epoch with the epochs trained and the held-out loss.
+        watch: Called after each epoch with the epochs trained and the mean held-out loss.
+        n_stacked: How many networks `network` consists of.
 
     Returns:
-        Epochs trained.
+        Epochs trained, of each of them.
 
     Raises:
         OutputError: If the checkpoint is damaged or another training's.
@@ -95,31 +102,32 @@ def train(
     n_fit = n_images - max(1, int(HELD_OUT_SHARE * n_images))
     recipe = recipe.lengthened(n_fit)
     held_out = torch.arange(n_fit, n_images).split(4 * recipe.batch_size)
-    run = _Run(network, recipe, -(-n_fit // recipe.batch_size), seed, generators)
+    run = _Run(network, recipe, -(-n_fit // recipe.batch_size), seed, generators, n_stacked)
 
-    def held_out_loss() -> float:
+    def held_out_losses() -> list[float]:
         network.eval()
         with torch.no_grad():
-            losses = [float(loss(network, p)) * len(p) for p in held_out]
-        return sum(losses) / (n_images - n_fit)
+            losses = [loss(network, p).reshape(n_stacked).cpu().double() * len(p) for p in held_out]
+        means: list[float] = (torch.stack(losses).sum(0) / (n_images - n_fit)).tolist()
+        return means
 
     if is_trained:
-        run.best_loss = held_out_loss()
+        run.best_losses = held_out_losses()
     if checkpoint is not None and checkpoint.exists():
         run.load(checkpoint)
-    while run.epoch < recipe.max_epochs and run.epoch - run.best_epoch < recipe.patience:
+    while run.epoch < recipe.max_epochs and run.unfinished():
         network.train()
         for positions in torch.randperm(n_fit, generator=run.generator).split(recipe.batch_size):
             run.step(loss(network, positions))
-        reached = held_out_loss()
+        reached = held_out_losses()
         run.end_epoch(reached)
         if checkpoint is not None:
             run.save(checkpoint)
         if watch is not None:
-            watch(run.epoch, reached)
+            watch(run.epoch, sum(reached) / n_stacked)
     network.load_state_dict(run.best_state)
     network.eval()
-    return run.epoch
+    return tuple(min(run.epoch, best + recipe.patience) for best in run.best_epochs)
 
 
 class _Run:
@@ -132,30 +140,48 @@ class _Run:
         steps: int,
         seed: int,
         generators: Sequence[torch.Generator],
+        n_stacked: int,
     ) -> None:
         self.network = network
+        self.patience = recipe.patience
+        self.n_stacked = n_stacked
         self.generator = torch.Generator().manual_seed(seed)
         self.generators = (self.generator, *generators)
         self.optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer, recipe.peak_learning_rate, total_steps=recipe.max_epochs * steps
         )
-        self.epoch = self.best_epoch = 0
-        self.best_loss = float("inf")
+        self.epoch = 0
+        self.best_epochs = [0] * n_stacked
+        self.best_losses = [float("inf")] * n_stacked
         self.best_state = copy.deepcopy(network.state_dict())
+
+    def unfinished(self) -> list[int]:
+        """Return which of the stacked networks are not out of patience."""
+        waited = [self.epoch - best for best in self.best_epochs]
+        return [index for index, epochs in enumerate(waited) if epochs < self.patience]
 
     def step(self, loss: Tensor) -> None:
         self.optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
+        loss.sum().backward()
+        for index in range(self.n_stacked):
+            parts = [_with_gradient(p, self.n_stacked, index) for p in self.network.parameters()]
+            nn.utils.clip_grad_norm_(parts, LARGEST_GRADIENT)
         self.optimizer.step()
         self.schedule.step()
 
-    def end_epoch(self, held_out_loss: float) -> None:
+    def end_epoch(self, held_out_losses: list[float]) -> None:
+        unfinished = self.unfinished()
         self.epoch += 1
-        if held_out_loss < self.best_loss:
-            self.best_loss, self.best_epoch = held_out_loss, self.epoch
-            self.best_state = copy.deepcopy(self.network.state_dict())
+        reached = self.network.state_dict()
+        for index in unfinished:
+            if held_out_losses[index] < self.best_losses[index]:
+                self.best_losses[index] = held_out_losses[index]
+                self.best_epochs[index] = self.epoch
+                for name, best in self.best_state.items():
+                    part_of(best, self.n_stacked, index).copy_(
+                        part_of(reached[name], self.n_stacked, index)
+                    )
 
     def save(self, path: Path) -> None:
         state = {
@@ -190,13 +216,31 @@ class _Run:
             torch.cuda.set_rng_state_all(state["dropout"][1:])
 
 
+def part_of(tensor: Tensor, n_stacked: int, index: int) -> Tensor:
+    """Return the view of one network's part of a parameter or buffer of stacked networks.
+
+    Args:
+        tensor: Theirs side by side along the first axis, or a number that all share.
+        n_stacked: How many they are.
+        index: Which of them.
+    """
+    return tensor.chunk(n_stacked)[index] if tensor.dim() else tensor
+
+
+def _with_gradient(parameter: Tensor, n_stacked: int, index: int) -> Tensor:
+    part = part_of(parameter.detach(), n_stacked, index)
+    if parameter.grad is not None:
+        part.grad = part_of(parameter.grad, n_stacked, index)
+    return part
+
+
 def _global_states() -> list[Tensor]:
     """Return the states of torch's own generators, which dropout draws from."""
     on_cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     return [torch.get_rng_state(), *on_cuda]
 
 
-_COUNTERS = ("epoch", "best_epoch", "best_loss", "best_state")
+_COUNTERS = ("epoch", "best_epochs", "best_losses", "best_state")
 _STATEFUL = ("network", "optimizer", "schedule")
 
 

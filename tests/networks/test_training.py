@@ -25,7 +25,7 @@ def squared_error(network, positions):
 
 def test_a_learnable_map_is_learned():
     network = linear()
-    assert train(network, squared_error, 200, RECIPE, seed=0) == 12
+    assert train(network, squared_error, 200, RECIPE, seed=0) == (12,)
     assert float(squared_error(network, torch.arange(200))) < 1e-3
     assert not network.training
 
@@ -40,7 +40,7 @@ def test_training_stops_when_held_out_images_get_no_better():
         return loss
 
     recipe = TrainingRecipe(max_epochs=12, patience=3, batch_size=50)
-    assert train(linear(), noise, 200, recipe, seed=0) == 4
+    assert train(linear(), noise, 200, recipe, seed=0) == (4,)
 
 
 def test_the_best_epoch_is_kept_and_not_the_last():
@@ -80,6 +80,40 @@ def test_a_killed_training_ends_with_the_weights_of_an_undisturbed_one(tmp_path,
     torch.testing.assert_close(resumed.weight, undisturbed.weight, rtol=0, atol=0)
 
 
+def test_stacked_networks_stop_and_keep_their_best_epoch_each_by_itself():
+    pair = nn.Module()
+    pair.weights = nn.Parameter(torch.zeros(2))
+    reached, after = [], []
+
+    def losses(network, positions):
+        if network.training:
+            return -network.weights  # rises with every step
+        reached.append(len(reached))
+        after.append(network.weights.tolist())
+        return torch.tensor([reached[-1] if reached[-1] < 4 else -1, -reached[-1]])
+
+    recipe = TrainingRecipe(max_epochs=6, patience=2, batch_size=200)
+    assert train(pair, losses, 200, recipe, seed=0, n_stacked=2) == (3, 6)
+    assert pair.weights.tolist() == [after[0][0], after[5][1]]
+
+
+def test_the_gradient_of_each_stacked_network_is_clipped_by_itself():
+    def reach(slopes):
+        network = nn.Module()
+        network.weights = nn.Parameter(torch.zeros(len(slopes)))
+        recipe = TrainingRecipe(max_epochs=3, patience=3, batch_size=20)
+        counts = iter(range(100))
+
+        def losses(own, positions):
+            scale = 1 if next(counts) % 2 else 2  # AdamW alone would not see the slopes' size
+            return torch.tensor(slopes) * scale * own.weights
+
+        train(network, losses, 200, recipe, seed=0, n_stacked=len(slopes))
+        return network.weights.tolist()
+
+    assert reach([0.1, 1000.0]) == [*reach([0.1]), *reach([1000.0])]
+
+
 def test_a_trained_network_stays_as_it_is_where_training_does_not_help():
     network = linear()
     train(network, squared_error, 200, RECIPE, seed=0)
@@ -112,5 +146,5 @@ def test_few_images_are_shown_more_often_until_there_are_enough_steps():
         losses.append(network.training)
         return squared_error(network, positions)
 
-    assert train(linear(), counting, 200, recipe, seed=0) == 6
+    assert train(linear(), counting, 200, recipe, seed=0) == (6,)
     assert sum(losses) == 72

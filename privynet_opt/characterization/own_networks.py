@@ -1,0 +1,131 @@
+"""Train decoders and cloud networks of topologies' own, and apply them to the scored images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from privynet_opt.attacks.amortised import AmortisedNetworks
+from privynet_opt.attacks.decoder import reconstruct, train_decoders
+from privynet_opt.attacks.fine_tuning import fine_tune
+from privynet_opt.characterization.bank import CutBank
+from privynet_opt.characterization.recipes import MIRRORING, TRAINED
+from privynet_opt.networks.cloud import classify, train_cloud_networks
+
+Attack = tuple[Tensor, Tensor, int]
+"""Linear and trained reconstructions of the scored images, epochs of the decoder."""
+
+Classification = tuple[Tensor, int]
+"""Which scored images are classified correctly, epochs of the cloud network."""
+
+
+def attack(
+    bank: CutBank, kept: Sequence[Sequence[int]], fidelity: str, seed: int, capacity: int = 1
+) -> list[Attack]:
+    """Train decoders for some subsets of a cut's channels, together, and attack with each.
+
+    Args:
+        bank: The cut; its source keeps the features.
+        kept: Channel indices of each subset.
+        fidelity: ``"standard"`` or ``"full"``.
+        seed: Seed of the decoders.
+        capacity: Width and blocks of the decoders, in multiples of the usual ones.
+
+    Returns:
+        What each recovers.
+    """
+    recipe = TRAINED["scratch"][fidelity]
+    used, places = _shared(kept)
+    features, images = attacker_set(bank, used, recipe.max_images)
+    mirrored = bank.mirrored("attacker", used) if _mirrors(bank, fidelity) else None
+    ridges = [bank.ridge.decoder(own) for own in kept]
+    decoders = train_decoders(
+        features, places, images, ridges, recipe.decoder, seed, mirrored, capacity
+    )
+    attacks = []
+    for own, ridge, (decoder, epochs) in zip(kept, ridges, decoders, strict=True):
+        seen = bank.score_features[:, list(own)]
+        attacks.append((ridge.reconstruct_all(seen), reconstruct(decoder, ridge, seen), epochs))
+    return attacks
+
+
+def learn(
+    bank: CutBank, kept: Sequence[Sequence[int]], fidelity: str, seed: int
+) -> list[Classification]:
+    """Train cloud networks for some subsets of a cut's channels, together, and classify with each.
+
+    Args:
+        bank: The cut; its source keeps the features.
+        kept: Channel indices of each subset.
+        fidelity: ``"standard"`` or ``"full"``.
+        seed: Seed of the networks.
+
+    Returns:
+        What each gets right.
+    """
+    recipe = TRAINED["scratch"][fidelity]
+    used, places = _shared(kept)
+    features, labels = _cloud_set(bank, used, recipe.max_images)
+    mirrored = bank.mirrored("cloud", used) if _mirrors(bank, fidelity) else None
+    n_classes = len(bank.source.splits.cloud.class_names)
+    networks = train_cloud_networks(
+        features, places, labels, n_classes, recipe.cloud, seed, mirrored
+    )
+    return [
+        (classify(network, bank.score_features[:, list(own)]) == bank.score_labels, epochs)
+        for own, (network, epochs) in zip(kept, networks, strict=True)
+    ]
+
+
+def attack_and_learn_from(
+    start: AmortisedNetworks, bank: CutBank, kept: Sequence[int], fidelity: str, seed: int
+) -> tuple[Attack, Classification]:
+    """Do both for one subset with networks that start from the amortised ones of the cut.
+
+    Args:
+        start: The cut's trained networks.
+        bank: The cut; its source keeps the features.
+        kept: Channel indices of the subset.
+        fidelity: ``"standard"`` or ``"full"``.
+        seed: Seed of the order of images.
+    """
+    recipe = TRAINED["amortised"][fidelity]
+    attacker = attacker_set(bank, kept, recipe.max_images)
+    cloud = _cloud_set(bank, kept, recipe.max_images)
+    own = fine_tune(start, kept, attacker, cloud, (recipe.decoder, recipe.cloud), seed)
+    linear, recovered, scores = own.score(kept, bank.score_features[:, list(kept)])
+    correct = scores.argmax(1) == bank.score_labels
+    return (linear, recovered, own.epochs[0]), (correct, own.epochs[1])
+
+
+def attacker_set(bank: CutBank, kept: Sequence[int], max_images: int) -> tuple[Tensor, Tensor]:
+    """Return what an attacker trains on.
+
+    Args:
+        bank: The cut; its source keeps the features.
+        kept: Channel indices.
+        max_images: At most so many of the attacker's images.
+
+    Returns:
+        Standardised features, ``(n, k, h, w)``, and images in [0, 1], ``(n, 3, size, size)``.
+    """
+    seen = bank.features["attacker"][:max_images, list(kept)]
+    images = bank.source.splits.attacker.images[: len(seen)].to(seen.device)
+    return seen, images.float() / 255
+
+
+def _cloud_set(bank: CutBank, kept: Sequence[int], max_images: int) -> tuple[Tensor, Tensor]:
+    """Return the cloud's features and labels."""
+    heard = bank.features["cloud"][:max_images, list(kept)]
+    return heard, bank.source.splits.cloud.labels[: len(heard)].to(heard.device)
+
+
+def _mirrors(bank: CutBank, fidelity: str) -> bool:
+    return fidelity in MIRRORING and bank.source.splits.mirrorable
+
+
+def _shared(kept: Sequence[Sequence[int]]) -> tuple[list[int], list[list[int]]]:
+    """Return the channels that any of some subsets keeps, and each subset's places among them."""
+    used = list(dict.fromkeys(channel for own in kept for channel in own))
+    return used, [[used.index(channel) for channel in own] for own in kept]
