@@ -5,12 +5,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from privynet_opt.datasets.image_set import ImageSet
 from privynet_opt.errors import DataError, DataWarning
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm"})
 """Files that are read as images; others are ignored."""
@@ -108,12 +112,31 @@ def decode(path: Path, size: int) -> np.ndarray:
 
     try:
         with Image.open(path) as image:
-            colours = image.convert("RGB")
+            colours = _eight_bits(image).convert("RGB")
             if colours.size != (size, size):
                 colours = ImageOps.fit(colours, (size, size), Image.Resampling.BILINEAR)
             return np.asarray(colours)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"every image must be readable, but {path} is not ({error}). Repair or "
-            "remove the file, or leave such files out with --skip-bad."
-        ) from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> DataError:
+    """Return the error for an image file that cannot be read.
+
+    Args:
+        path: The file.
+        error: Why.
+    """
+    return DataError(
+        f"every image must be readable, but {path} is not ({error}). Repair or "
+        "remove the file, or leave such files out with --skip-bad."
+    )
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Return an image of 16-bit greys with 8 bits, which Pillow would clip to white; others as is."""
+    from PIL import Image
+
+    if not image.mode.startswith("I"):
+        return image
+    return Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))

@@ -47,6 +47,15 @@ def test_other_sizes_are_fitted(tmp_path):
     assert train.images.shape == (6, 3, 8, 8)
 
 
+def test_greys_of_16_bits_keep_their_steps(tmp_path):
+    root = write_folder(tmp_path / "images")
+    greys = np.arange(0, 65536, 1028, dtype=np.uint16).reshape(8, 8)  # 0, 4, 8, ... of 255
+    Image.fromarray(greys).save(root / "cat" / "0.png")
+    train, _ = load_images("mine", root, 8)
+    for colour in train.images[0]:
+        assert colour.tolist() == (greys // 257).tolist()
+
+
 def test_corrupt_image_is_named(tmp_path):
     root = write_folder(tmp_path / "images")
     (root / "cat" / "broken.jpg").write_bytes(b"no image")
