@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -97,7 +98,7 @@ def train(
         Epochs trained, of each of them.
 
     Raises:
-        OutputError: If the checkpoint is damaged or another training's.
+        OutputError: If the checkpoint is damaged, another training's, or cannot be written.
     """
     n_fit = n_images - max(1, int(HELD_OUT_SHARE * n_images))
     recipe = recipe.lengthened(n_fit)
@@ -190,10 +191,19 @@ class _Run:
             "generators": [generator.get_state() for generator in self.generators],
             "dropout": _global_states(),
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
+        content = io.BytesIO()
+        torch.save(state, content)
         temporary = path.with_suffix(".tmp")
-        torch.save(state, temporary)
-        temporary.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(content.getvalue())
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise OutputError(
+                f"`output` must be writable, but {path} is not ({error.strerror}). Free some space "
+                "and run the command again: it goes on after the last epoch that was kept."
+            ) from error
 
     def load(self, path: Path) -> None:
         try:
@@ -211,9 +221,7 @@ class _Run:
             getattr(self, name).load_state_dict(state[name])
         for generator, kept in zip(self.generators, state["generators"], strict=True):
             generator.set_state(kept)
-        torch.set_rng_state(state["dropout"][0])
-        if torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(state["dropout"][1:])
+        _set_global_states(state["dropout"])
 
 
 def part_of(tensor: Tensor, n_stacked: int, index: int) -> Tensor:
@@ -235,9 +243,19 @@ def _with_gradient(parameter: Tensor, n_stacked: int, index: int) -> Tensor:
 
 
 def _global_states() -> list[Tensor]:
-    """Return the states of torch's own generators, which dropout draws from."""
-    on_cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    """Return the states of torch's own generators, which dropout draws from.
+
+    Of CUDA devices that of the current one, where training is: the next machine may have others.
+    """
+    on_cuda = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []
     return [torch.get_rng_state(), *on_cuda]
+
+
+def _set_global_states(states: list[Tensor]) -> None:
+    on_cpu, *on_cuda = states
+    torch.set_rng_state(on_cpu)
+    if on_cuda and torch.cuda.is_available():
+        torch.cuda.set_rng_state(on_cuda[0])
 
 
 _COUNTERS = ("epoch", "best_epochs", "best_losses", "best_state")
@@ -256,5 +274,5 @@ def mixed_precision(device: torch.device) -> torch.autocast:
     if device.type == "cpu":
         fast = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     else:
-        fast = torch.cuda.is_bf16_supported()
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=bool(fast))

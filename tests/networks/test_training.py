@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from privynet_opt.errors import OutputError
+from privynet_opt.networks import training
 from privynet_opt.networks.mirroring import MirroredPairs
 from privynet_opt.networks.training import TrainingRecipe, train
 
@@ -112,6 +114,43 @@ def test_the_gradient_of_each_stacked_network_is_clipped_by_itself():
         return network.weights.tolist()
 
     assert reach([0.1, 1000.0]) == [*reach([0.1]), *reach([1000.0])]
+
+
+def test_a_checkpoint_that_the_disk_has_no_room_for_is_told(tmp_path):
+    (tmp_path / "state.tmp").symlink_to("/dev/full")
+    with pytest.raises(OutputError, match=r"state\.pt is not \(No space left on device\)"):
+        train(linear(), squared_error, 200, RECIPE, 3, tmp_path / "state.pt")
+    assert not any(tmp_path.iterdir())
+
+
+def test_random_states_travel_between_machines_with_other_cuda_devices(monkeypatch):
+    set_on_cuda = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda: torch.tensor([7]))
+    monkeypatch.setattr(torch.cuda, "set_rng_state", set_on_cuda.append)
+    states = training._global_states()
+    drawn = torch.rand(3)
+    training._set_global_states(states)
+    assert torch.equal(torch.rand(3), drawn)
+    assert set_on_cuda == [torch.tensor([7])]
+    training._set_global_states(states[:1])  # from a machine without any
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    training._set_global_states(states)
+    assert torch.equal(torch.rand(3), drawn)
+    assert len(set_on_cuda) == 1
+
+
+def test_half_precision_is_used_only_where_cuda_hardware_has_it(monkeypatch):
+    contexts = []
+    monkeypatch.setattr(torch, "autocast", lambda *_, enabled, **__: contexts.append(enabled))
+    for hardware in (True, False):
+        monkeypatch.setattr(
+            torch.cuda,
+            "is_bf16_supported",
+            lambda including_emulation=True, has=hardware: including_emulation or has,
+        )
+        training.mixed_precision(torch.device("cuda"))
+    assert contexts == [True, False]
 
 
 def test_a_trained_network_stays_as_it_is_where_training_does_not_help():
