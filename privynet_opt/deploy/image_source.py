@@ -19,7 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from privynet_opt.datasets.folder import SUFFIXES, class_files, decode, warn_of_skipped
+from privynet_opt.datasets.folder import (
+    SUFFIXES,
+    class_files,
+    decode,
+    unreadable,
+    warn_of_skipped,
+)
 from privynet_opt.datasets.image_set import ImageSet
 from privynet_opt.datasets.load import load_images
 from privynet_opt.datasets.torchvision_sets import is_download
@@ -99,13 +105,24 @@ class ImageFiles:
         """Return a hash over names, sizes, dates of change and labels; contents are not read.
 
         A file that was changed or copied since has another date, if its writer did not set it back.
+
+        Raises:
+            DataError: If a file is not there, such as a link to nothing, unless such are skipped.
         """
         digest = hashlib.sha256(repr((self.class_names, self.skip_bad)).encode())
         for path, label in self.files:
             digest.update(os.fsencode(path.relative_to(self.root).as_posix()))
-            file = path.stat()
-            digest.update(f"\0{file.st_size}\0{file.st_mtime_ns}\0{label}\n".encode())
+            digest.update(f"\0{self._state(path)}\0{label}\n".encode())
         return digest.hexdigest()
+
+    def _state(self, path: Path) -> str:
+        try:
+            file = path.stat()
+        except OSError as error:
+            if self.skip_bad:
+                return "not there"
+            raise unreadable(path, error) from error
+        return f"{file.st_size}\0{file.st_mtime_ns}"
 
     def _decode(self, path: Path) -> NDArray[np.uint8] | None:
         try:

@@ -233,6 +233,17 @@ def test_unreadable_files_are_named_or_left_out(exported, digit_folder, tmp_path
     assert (again.n_images, again.n_extracted) == ({"train": 239}, 0)
 
 
+def test_a_link_to_nothing_is_named_or_left_out(exported, digit_folder, tmp_path):
+    images = shutil.copytree(digit_folder, tmp_path / "images")
+    bad = images / "6" / "000.png"
+    bad.symlink_to("nothing")
+    with pytest.raises(DataError, match=f"{bad} is not .*--skip-bad"):
+        extract(exported(), images, tmp_path / "out")
+    with pytest.warns(DataWarning, match=f"not readable: {bad}"):
+        done = extract(exported(), images, tmp_path / "skipped", skip_bad=True)
+    assert done.n_images == {"train": 240}
+
+
 def test_features_say_nothing_that_is_private(features, exported):
     private = exported().private
     texts = [
