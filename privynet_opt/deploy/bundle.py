@@ -5,7 +5,8 @@ the device: whoever has the public pre-trained network finds the kept filters by
 the exported file, so that even the file's hash is private. Where the choice of filters is drawn
 (`SEEDED_STRATEGIES`), whatever depends on it is private too: a public table tells which seed
 predicted and measured values belong to, and the largest feature names its channel. Then two
-manifests of one topology differ in their identifier alone, whatever was drawn.
+manifests of one topology differ in their identifier alone, whatever was drawn, and features come in
+an order of their own: an ascending one would help to guess which they are.
 """
 
 from __future__ import annotations

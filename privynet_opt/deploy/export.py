@@ -88,6 +88,8 @@ def export(choice: Choice, output: Path, options: ExportOptions) -> Bundle:
     (cut,) = choose_cuts(find_cuts(backbone.graph, image_size), [choice.topology.cut_layer])
     splits, as_measured = _images(choice, cut, options)
     kept = choose_channels(choice.topology, backbone, cut, splits, choice.table.searched)
+    if _is_secret(choice):
+        kept = _shuffled(kept)
     local = build_local_network(backbone, cut, kept)
     coding = FeatureCoding(options.bits, (len(kept), cut.height, cut.width))
     ranges = coding.ranges(_features(local, backbone, splits))
@@ -99,9 +101,7 @@ def export(choice: Choice, output: Path, options: ExportOptions) -> Bundle:
 
 def _with_secret_seed(choice: Choice) -> Choice:
     topology = choice.topology
-    profile = choice.table.cuts[topology.cut_layer]
-    is_drawn = topology.selection_strategy in SEEDED_STRATEGIES
-    if not is_drawn or topology.kept_filters == profile.channels:
+    if not _is_secret(choice):
         raise TopologyError(
             f"a secret seed must have filters to draw, but {topology} draws none. Leave "
             "--secret-seed out, or choose a row of the front by random or privynet with --point."
@@ -110,6 +110,18 @@ def _with_secret_seed(choice: Choice) -> Choice:
     # What was measured was measured of the other draw.
     point = {name: value for name, value in choice.point.items() if "measured" not in name}
     return replace(choice, topology=replace(topology, selection_seed=seed), point=point)
+
+
+def _is_secret(choice: Choice) -> bool:
+    """Return whether filters are drawn, so that who knows the study does not know which."""
+    topology = choice.topology
+    is_drawn = topology.selection_strategy in SEEDED_STRATEGIES
+    return is_drawn and topology.kept_filters < choice.table.cuts[topology.cut_layer].channels
+
+
+def _shuffled(kept: tuple[int, ...]) -> tuple[int, ...]:
+    """Return drawn channels in an order that nobody knows: an ascending one helps to guess them."""
+    return tuple(secrets.SystemRandom().sample(kept, len(kept)))
 
 
 def _check_weights(choice: Choice, backbone: Backbone, allow_other: bool) -> None:
@@ -168,11 +180,7 @@ def _described(
         which = "images of the study" if images_as_measured else "other images than the study's"
     check = self_check(network, run, images, which)
     runtime = measure_runtime(network, images[:1], run, RUNTIMES[options.file_format])
-    topology, sidecar = choice.topology, choice.table.sidecar
-    is_secret = (
-        topology.selection_strategy in SEEDED_STRATEGIES
-        and topology.kept_filters < choice.table.cuts[topology.cut_layer].channels
-    )
+    topology, sidecar, is_secret = choice.topology, choice.table.sidecar, _is_secret(choice)
     coding = network.coding
     telling = {
         "values": choice.values,
