@@ -134,7 +134,7 @@ def unreadable(path: Path, error: Exception) -> DataError:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return an image of 16-bit greys with 8 bits, which Pillow would clip to white; others as is."""
+    """Bring 16-bit greys to 8 bits, where Pillow would clip them to white; others stay."""
     from PIL import Image
 
     if not image.mode.startswith("I"):
