@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from privynet_opt.networks.cuts import Cut
 
 LARGEST_SHARES = {"cloud": 20_000, "attacker": 20_000, "score": 2_000}
-"""Images of each set, at most; fewer images are divided in these proportions."""
+"""Images of each set, at most."""
+
+SCORED_SHARE = 0.2
+"""Share of the images that is scored where no test images are apart: among few images, accuracy
+needs it. Of 900, 180 tell it to 4 points (a standard error), a twentieth to 8."""
 
 USUAL_WEIGHTS = "IMAGENET1K_V1"
 """What torchvision calls the weights that every one of its classifiers has."""
@@ -26,8 +30,11 @@ NOT_MIRRORABLE = ("digits", "SVHN")
 """Data whose images show digits."""
 
 TEMPLATE = """\
-# Measure it:  privynet-opt characterize --study {folder}{data_option} --output measured
-# Search it:   privynet-opt run --study measured
+# Measure for a while and answer:
+#   privynet-opt tune --study {folder}{data_option} --budget 30m
+# Or measure by the plan below, then search:
+#   privynet-opt characterize --study {folder}{data_option} --output measured
+#   privynet-opt run --study measured
 name = {name}
 title = {title}
 
@@ -113,7 +120,7 @@ def write_study(
         folder=directory,
         data_option="" if data is None else f" --data {data}",
         name=json.dumps(name),
-        title=json.dumps(f"{kind} images, {network}"),
+        title=json.dumps(f"{network} on {kind}"),
         network=json.dumps(network),
         weights=json.dumps(weights),
         data=json.dumps(kind),
@@ -141,10 +148,11 @@ def _counts(channels: int) -> Sequence[int]:
 
 
 def _shares(n_train: int, n_test: int | None) -> dict[str, int]:
-    """Divide the images in the proportions of `LARGEST_SHARES`."""
+    """Divide the images: some are scored, half of the others is the attacker's."""
     if n_test is None:
-        scale = min(1.0, n_train / sum(LARGEST_SHARES.values()))
-        return {name: int(scale * share) for name, share in LARGEST_SHARES.items()}
-    scale = min(1.0, n_train / (LARGEST_SHARES["cloud"] + LARGEST_SHARES["attacker"]))
-    shares = {name: int(scale * share) for name, share in LARGEST_SHARES.items()}
-    return {**shares, "score": min(LARGEST_SHARES["score"], n_test)}
+        score = min(LARGEST_SHARES["score"], int(SCORED_SHARE * n_train))
+        n_train -= score
+    else:
+        score = min(LARGEST_SHARES["score"], n_test)
+    halves = {name: min(LARGEST_SHARES[name], n_train // 2) for name in ("cloud", "attacker")}
+    return {**halves, "score": score}

@@ -29,7 +29,7 @@ def test_a_new_study_holds_every_cut_and_divides_the_images(tmp_path: Path, imag
     assert {"conv1", "layer1.0", "layer4.1"} <= set(spec.search_space.cut_layers)
     assert max(spec.search_space.kept_filters) == 512
     settings = spec.characterization
-    assert (settings.n_cloud, settings.n_attacker, settings.n_score) == (200, 200, 20)
+    assert (settings.n_cloud, settings.n_attacker, settings.n_score) == (168, 168, 84)
 
 
 @pytest.mark.parametrize(

@@ -49,5 +49,7 @@ def new_study(asked: argparse.Namespace) -> int:
     )
     data = "" if asked.data is None else f" --data {asked.data}"
     print(f"Written: {file}")
-    print(f"Measure it: privynet-opt characterize --study {asked.name}{data} --output measured")
+    how = f"--study {asked.name}{data}"
+    print(f"Measure for a while, and answer: privynet-opt tune {how} --budget 30m")
+    print(f"Or measure by its plan: privynet-opt characterize {how} --output measured")
     return OK
