@@ -42,7 +42,8 @@ def load_folder(directory: Path, image_size: int, skip_bad: bool = False) -> Ima
     class_names, files = class_files(directory)
     if not files:
         raise DataError(
-            f"`--data` must have one folder of images per class, but {directory} has none. "
+            f"`--data` must have one folder of images per class (or train/ and test/ of those), "
+            f"but {directory} has none. "
             f"Read are files ending in {', '.join(sorted(SUFFIXES))}."
         )
     pixels = np.empty((len(files), image_size, image_size, 3), dtype=np.uint8)

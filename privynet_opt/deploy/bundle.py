@@ -31,7 +31,7 @@ PRIVATE = "private.json"
 PRIVATE_MODE = 0o600
 """Of files that stay on the device: their owner alone reads them."""
 
-_AGAIN = "Export it again: privynet-opt export RESULT_DIR."
+_AGAIN = "Copy it again from where it was written, or export again: privynet-opt export RESULT_DIR."
 
 
 @dataclass(frozen=True)

@@ -154,16 +154,16 @@ class FeatureFolder:
         for shard in self.shards:
             path = self.directory / shard.name
             if shard.name not in sums or not path.is_file():
-                finished = len({s.name for s in self.shards} & set(sums))
+                there = sum((self.directory / s.name).is_file() for s in self.shards)
                 raise BundleError(
-                    f"features must be complete, but {path} is missing or unfinished "
-                    f"({finished} of {len(self.shards)} shards are finished). {AGAIN}"
+                    f"features must be complete, but {path} is missing or unfinished ({there} of "
+                    f"{len(self.shards)} shards are there, {len(sums)} in {SUMS}). {AGAIN}"
                 )
             if file_sha256(path) != sums[shard.name]:
                 raise BundleError(
                     f"every shard must be as it was extracted, but {path} "
                     f"({path.stat().st_size:,} bytes) does not have the hash in {SUMS}: it is "
-                    f"truncated or changed. Copy it again. Or: {AGAIN}"
+                    f"truncated or changed. {AGAIN}"
                 )
 
     def read(self, shard: Shard) -> dict[str, Tensor]:

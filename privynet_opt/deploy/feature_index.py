@@ -12,7 +12,10 @@ from privynet_opt.errors import BundleError
 INDEX = "features.json"
 FORMAT_VERSION = 1
 
-AGAIN = "Run `privynet-opt extract` again with the same arguments: it makes what is missing."
+AGAIN = (
+    "Copy it again from the device, or run `privynet-opt extract` there again with the same "
+    "arguments: it makes what is missing."
+)
 
 IN_WORDS = {
     "format_version": "format",

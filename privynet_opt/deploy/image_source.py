@@ -217,7 +217,7 @@ def _files_in(root: Path, image_size: int, classes: Sequence[str], skip_bad: boo
         raise DataError(
             f"`--data` must have one folder of images per class, but {root} has "
             + (f"{flat} images and no labels" if flat else "none")
-            + ". Sort the images into folders named by class."
+            + ". Sort the images into folders named by class (or train/ and test/ of those)."
         )
     for name in names:
         if os.fsencode(name).decode("utf-8", "ignore") != name:

@@ -41,6 +41,14 @@ SCRATCH = (
 )
 
 
+NOT_YET = (
+    "not measured yet: `train-cloud` counts the accuracy, `privynet-opt validate` attacks with new "
+    "networks"
+)
+
+PRIVACY = "psnr_db and ssim say how well an attacker recovers images; higher is less private"
+
+
 def bundle_lines(bundle: Bundle, choice: Choice) -> list[str]:
     """Return what an export did.
 
@@ -160,23 +168,29 @@ def _comparison(bundle: Bundle) -> list[str]:
     for target in PREDICTED:
         lower, value, upper = values["predicted"][target]
         measured = values["measured"].get(target)
-        said = "-"
+        said = "not yet"
         if measured is not None:
             said = f"{format_value(target, measured)} ({values['measured_fidelity']})"
         interval = format_interval(target, lower, upper)
         rows.append((target, format_value(target, value), interval, said))
     peak, sent = costs["peak_activation_bytes"], costs["feature_bytes"]
+    flops = format_value("local_flops", costs["local_flops"])
     rows += [
-        ("live tensors", _bytes(peak), "exact", _bytes(runtime["tensor_bytes"])),
-        ("allocated", "", "", _bytes(runtime["allocated_bytes"])),
-        ("sent per image", _bytes(sent), "exact", _bytes(costs["sent_bytes"])),
+        ("compute", flops, "exact", ""),
         ("weights", _bytes(costs["parameter_bytes"]), "exact", "in the file"),
+        ("peak memory, live tensors", _bytes(peak), "exact", _bytes(runtime["tensor_bytes"])),
+        ("peak memory, PyTorch", "", "", _bytes(runtime["allocated_bytes"])),
+        ("sent per image", _bytes(sent), "exact", _bytes(costs["sent_bytes"])),
     ]
     for name, milliseconds in runtime["milliseconds"].items():
-        rows.append((f"{name}, ms/image", "", "", f"{milliseconds:.3g} ms"))
+        rows.append((f"time, {name}", "", "", f"{milliseconds:.3g} ms"))
     threads = runtime["threads"]
     lines = aligned(rows, "<>>>")
-    lines.append(f"  measured here with {threads} thread{'s' if threads > 1 else ''}, one image")
+    count = f"{threads} thread{'s' if threads > 1 else ''}"
+    lines.append(f"  memory and time are of one image, measured on this machine with {count}")
+    lines += wrapped(PRIVACY, "  ", "  ")
+    if len(values["measured"]) < len(PREDICTED):
+        lines += wrapped(NOT_YET, "  ", "  ")
     if runtime["allocated_bytes"] > CLOSE * peak:
         lines += wrapped(SCRATCH, "  ", "  ")
     if content["coding"]["bits"] < 32:

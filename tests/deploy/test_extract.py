@@ -105,7 +105,7 @@ def test_a_killed_run_ends_with_the_bits_of_an_undisturbed_one(exported, digit_f
     assert killed == -signal.SIGKILL
     half = open_features(tmp_path / "killed")
     assert 0 < len(half.unfinished()) < len(half.shards)
-    with pytest.raises(BundleError, match=r"is missing or unfinished \(\d+ of 48 shards"):
+    with pytest.raises(BundleError, match=r"is missing or unfinished \(\d+ of 48 shards are"):
         half.check()
     (half.directory / "SHA256SUMS").open("a").write("a torn li")
     resumed = extract(bundle, digit_folder, tmp_path / "killed", shard_images=5)
