@@ -71,9 +71,10 @@ def class_files(directory: Path) -> tuple[tuple[str, ...], list[tuple[Path, int]
 
     Returns:
         The classes in alphabetical order, and each file with the position of its class; files in
-        alphabetical order within a class.
+        alphabetical order within a class. What is hidden, as ``.ipynb_checkpoints``, is no class
+        and no image.
     """
-    classes = sorted(p for p in directory.iterdir() if p.is_dir())
+    classes = sorted(p for p in directory.iterdir() if p.is_dir() and p.name[0] != ".")
     files = [(path, label) for label, c in enumerate(classes) for path in _images(c)]
     return tuple(c.name for c in classes), files
 
@@ -92,7 +93,16 @@ def warn_of_skipped(paths: list[Path]) -> None:
 
 
 def _images(directory: Path) -> Iterator[Path]:
-    return iter(sorted(p for p in directory.iterdir() if p.suffix.lower() in SUFFIXES))
+    return iter(sorted(path for path in directory.iterdir() if is_image(path)))
+
+
+def is_image(path: Path) -> bool:
+    """Return whether a file is read as an image, by its name.
+
+    Args:
+        path: The file.
+    """
+    return path.suffix.lower() in SUFFIXES and path.name[0] != "."
 
 
 def decode(path: Path, size: int) -> np.ndarray:

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from privynet_opt.datasets.folder import (
-    SUFFIXES,
     class_files,
     decode,
+    is_image,
     unreadable,
     warn_of_skipped,
 )
@@ -213,7 +213,7 @@ def open_images(
 def _files_in(root: Path, image_size: int, classes: Sequence[str], skip_bad: bool) -> ImageFiles:
     names, files = class_files(root)
     if not files:
-        flat = sum(path.suffix.lower() in SUFFIXES for path in root.iterdir())
+        flat = sum(map(is_image, root.iterdir()))
         raise DataError(
             f"`--data` must have one folder of images per class, but {root} has "
             + (f"{flat} images and no labels" if flat else "none")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from privynet_opt.datasets.folder import SUFFIXES
+from privynet_opt.datasets.folder import SUFFIXES, is_image
 from privynet_opt.deploy.bundle import Bundle
 from privynet_opt.deploy.cloud_model import CloudModel
 from privynet_opt.deploy.extract import batch_size, prefetched
@@ -46,7 +46,7 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
         if not path.exists():
             raise DataError(f"an image must exist, but {path} does not. Check the path.")
         inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        images = [p for p in inside if p.is_file() and p.suffix.lower() in SUFFIXES]
+        images = [p for p in inside if p.is_file() and is_image(p)]
         if not images:
             raise DataError(
                 f"images must end in {', '.join(sorted(SUFFIXES))}, but {path} "

@@ -56,6 +56,15 @@ def test_greys_of_16_bits_keep_their_steps(tmp_path):
         assert colour.tolist() == (greys // 257).tolist()
 
 
+def test_what_is_hidden_is_no_class_and_no_image(tmp_path):
+    root = write_folder(tmp_path / "images")
+    (root / ".ipynb_checkpoints").mkdir()
+    (root / "cat" / "._0.png").write_bytes(b"what macOS leaves on other disks")
+    train, _ = load_images("mine", root, 8)
+    assert train.class_names == ("cat", "dog")
+    assert len(train) == 6
+
+
 def test_corrupt_image_is_named(tmp_path):
     root = write_folder(tmp_path / "images")
     (root / "cat" / "broken.jpg").write_bytes(b"no image")
