@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from privynet_opt.metrics import METRICS, PREDICTED
+from privynet_opt.report.attackers_info import attackers_info
 from privynet_opt.report.drivers import drivers
 from privynet_opt.report.explore import sliders
 from privynet_opt.report.figure_filters import filters_figure
@@ -95,6 +96,7 @@ def cards(result: OptimizationResult) -> tuple[Card, ...]:
         _front,
         _filters,
         _proxies,
+        _attackers,
         _search,
         _provenance,
     )
@@ -266,6 +268,19 @@ def _proxy_slot(target: str, held_out: ProxyValidation) -> Slot:
 def _by_cut(held_out: ProxyValidation) -> str:
     parts = held_out.coverage_by_cut().itertuples(name=None)
     return ", ".join(f"{cut} {coverage:.0%} of {n}" for cut, n, coverage in parts)
+
+
+def _attackers(result: OptimizationResult) -> Card:
+    return Card(
+        "attackers",
+        "Which attacker won, and what audits found",
+        "Every measurement is attacked by the closed form, the best linear decoder, and above the "
+        "cheapest fidelity by a trained decoder as well; the stronger one counts. A better "
+        "attacker than these may exist: the numbers are a lower bound on what leaks.",
+        "Attackers",
+        "attackers",
+        body=attackers_info(result),
+    )
 
 
 def _search(result: OptimizationResult) -> Card:

@@ -119,7 +119,7 @@ def _audit(result: OptimizationResult) -> Check | None:
     if answered:
         text += f" {answered:,} more did, and are measured by a stronger attack as well."
     if not broken:
-        return Check("good", "No measured attack contradicts another", text)
+        return Check("good", "No trained attack contradicts another", text)
     worst = broken[0]
     return Check(
         "watch",

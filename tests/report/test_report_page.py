@@ -10,7 +10,17 @@ from fake_result import fake_result
 from privynet_opt.errors import OutputError
 from privynet_opt.report.page import page, script_json, write_report
 
-CARDS = ["verdict", "gallery", "pareto", "front", "filters", "proxies", "search", "provenance"]
+CARDS = [
+    "verdict",
+    "gallery",
+    "pareto",
+    "front",
+    "filters",
+    "proxies",
+    "attackers",
+    "search",
+    "provenance",
+]
 TITLE = "<script>alert('title')</script> & <b>co</b>"
 
 

@@ -227,7 +227,7 @@ def test_an_attack_that_another_contradicts_is_worth_a_warning():
     assert check.level == "watch"
     assert "the closed form on the same channels shows 2.00 dB more" in check.text
     result.table.rows = rows[rows["kept_filters"] == 4]
-    assert "No measured attack contradicts another" in titles(result, "good")
+    assert "No trained attack contradicts another" in titles(result, "good")
 
 
 def test_secrecy_that_does_not_survive_a_guess_is_worth_a_warning():
