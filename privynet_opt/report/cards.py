@@ -28,7 +28,7 @@ from privynet_opt.report.figure_trust import (
 )
 from privynet_opt.report.filters_info import SHOWN, filters_info
 from privynet_opt.report.front_table import TITLES, front_table
-from privynet_opt.report.gallery_info import gallery_info
+from privynet_opt.report.gallery_info import GalleryInfo, gallery_info, glimpse
 from privynet_opt.report.health import health_checks
 from privynet_opt.report.pareto_info import pareto_info
 from privynet_opt.report.prices import price_note, price_rows
@@ -89,9 +89,8 @@ def cards(result: OptimizationResult) -> tuple[Card, ...]:
     Args:
         result: What `optimize` returned.
     """
+    gallery = gallery_info(result)
     make: tuple[Callable[[OptimizationResult], Card], ...] = (
-        _verdict,
-        _gallery,
         _pareto,
         _front,
         _filters,
@@ -100,10 +99,10 @@ def cards(result: OptimizationResult) -> tuple[Card, ...]:
         _search,
         _provenance,
     )
-    return tuple(one(result) for one in make)
+    return (_verdict(result, gallery), _gallery(gallery), *(one(result) for one in make))
 
 
-def _verdict(result: OptimizationResult) -> Card:
+def _verdict(result: OptimizationResult, gallery: GalleryInfo | None) -> Card:
     return Card(
         "verdict",
         "Verdict",
@@ -112,6 +111,7 @@ def _verdict(result: OptimizationResult) -> Card:
         "verdict",
         body={
             "verdict": verdict(result),
+            "glimpse": glimpse(gallery),
             "checks": health_checks(result),
             "prices": price_rows(result),
             "price_note": price_note(result),
@@ -119,8 +119,7 @@ def _verdict(result: OptimizationResult) -> Card:
     )
 
 
-def _gallery(result: OptimizationResult) -> Card:
-    info = gallery_info(result)
+def _gallery(info: GalleryInfo | None) -> Card:
     return Card(
         "gallery",
         "Seeing privacy",

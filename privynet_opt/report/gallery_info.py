@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 N_BESIDE = 2
 """More private and less private topologies that are shown beside the recommended one."""
 
+N_GLIMPSED = 4
+"""Images that the verdict opens with."""
+
 
 class Picture(NamedTuple):
     """One image.
@@ -118,6 +121,23 @@ def gallery_info(result: OptimizationResult) -> GalleryInfo | None:
         fidelities=tuple(dict.fromkeys(str(found[i].facts["fidelity"]) for i in chosen)),
         missing=_missing(result, rows, set(found), wanted),
     )
+
+
+def glimpse(info: GalleryInfo | None) -> tuple[Picture, ...]:
+    """Return a few images as they are, and then what was recovered of them.
+
+    Args:
+        info: From `gallery_info`.
+
+    Returns:
+        As many of the one as of the other; nothing where the recommended topology has no pictures.
+    """
+    own = [row for row in info.recovered if row.recommended] if info else []
+    if info is None or not own:
+        return ()
+    step = max(1, len(info.original.pictures) // N_GLIMPSED)
+    rows = (info.original, own[0])
+    return tuple(p for row in rows for p in row.pictures[::step][:N_GLIMPSED])
 
 
 def _of_candidates(strips: Sequence[Strip], places: dict[Any, int]) -> dict[int, Strip]:

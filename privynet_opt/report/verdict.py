@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from privynet_opt.candidates import recommendable
 from privynet_opt.cost import cut_costs
 from privynet_opt.metrics import METRICS, PREDICTED, checked_column
+from privynet_opt.plain_text import likeness
 from privynet_opt.report.ruler import Ruler, ruler
 from privynet_opt.report.words import (
     DISPLAYS,
@@ -208,9 +209,10 @@ def _tile(result: OptimizationResult, metric: str) -> Tile:
     if metric not in PREDICTED:
         return Tile(DISPLAYS[metric].label, value, _in_proportion(result, metric))
     interval = format_interval(metric, best[f"{metric}_lower"], best[f"{metric}_upper"])
-    return Tile(
-        DISPLAYS[metric].label, value, f"{result.spec.search.confidence:.0%} interval {interval}"
-    )
+    note = f"{result.spec.search.confidence:.0%} interval {interval}"
+    if metric == "psnr_db" and (eye := likeness(result.table, float(best[metric]))):
+        note = f"{eye}; {note}"
+    return Tile(DISPLAYS[metric].label, value, note)
 
 
 def _in_proportion(result: OptimizationResult, metric: str) -> str:

@@ -7,7 +7,7 @@ from fake_gallery import fake_gallery
 from fake_result import fake_result
 from PIL import Image
 
-from privynet_opt.report.gallery_info import gallery_info
+from privynet_opt.report.gallery_info import gallery_info, glimpse
 from privynet_opt.report.page import page
 
 
@@ -43,6 +43,18 @@ def test_the_recommended_topology_stands_between_more_and_less_private_ones(resu
     assert f"{len(result.front) - 6} of the {len(result.front)} topologies of the front" in (
         info.missing
     )
+
+
+def test_the_verdict_opens_with_images_and_what_was_recovered_of_them(result, tmp_path):
+    best = result.candidates[result.candidates["accuracy"] == result.best["accuracy"]].head(1)
+    result.galleries = (fake_gallery(tmp_path / "a", best),)
+    pictures = glimpse(gallery_info(result))
+    words = [picture.words.split(": ")[0] for picture in pictures]
+    assert words[:4] == [f"Image {n}, Original" for n in (1, 2, 3, 4)]
+    assert words[4:] == [f"Image {n}, conv4, 6 filters by privacy" for n in (1, 2, 3, 4)]
+    result.galleries = (fake_gallery(tmp_path / "b", result.candidates.drop(best.index).head(2)),)
+    assert glimpse(gallery_info(result)) == glimpse(None) == ()
+    assert "glimpse" not in page(result).split("<body>")[1]
 
 
 def test_the_first_gallery_with_the_recommended_topology_is_shown(result, tmp_path):

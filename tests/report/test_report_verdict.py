@@ -58,6 +58,12 @@ def test_each_limit_shows_value_interval_limit_and_margin(result):
     assert row.checked == "upper end of the interval"
 
 
+def test_the_privacy_loss_is_said_in_decibels_and_to_the_eye(result):
+    tile = next(tile for tile in verdict(result).tiles if tile.title == "Privacy loss (PSNR)")
+    assert tile.value == "16.81 dB"
+    assert tile.note == "about a 4×4 thumbnail; 90% interval 16.39 to 17.23 dB"
+
+
 def test_costs_are_exact_and_checked_on_themselves(result):
     row = verdict(result).constraints[1]
     assert (row.interval, row.checked, row.margin) == ("exact", "the value", "+29.7 MFLOPs")
