@@ -44,7 +44,7 @@ const makers = new Map(Object.entries(data.figures).map(([id, figure]) => [id, (
 function draw(id) {
   if (!globalThis.Plotly || byId(id).closest("[hidden]")) return;
   const figure = themed(makers.get(id)(), palette());
-  if (printing) Object.assign(figure.layout, { autosize: false, width: 660 }); // fits A4 and Letter
+  if (printing) Object.assign(figure.layout, { autosize: false, width: 660, height: byId(id).clientHeight }); // fits A4 and Letter
   if (coarse && !figure.layout.scene) figure.layout.dragmode = false; // a finger scrolls the page
   Plotly.react(id, figure.data, figure.layout, { ...config(), displayModeBar: id === "pareto-figure" });
 }
