@@ -271,6 +271,7 @@ def _colour_axis(info: ParetoInfo) -> Figure:
 
 
 def _colour_range(info: ParetoInfo) -> tuple[float, float]:
-    costs = [info.columns[COLOUR][i] for i in (*info.dominated, *info.front)] or [1]
+    """Return the scale's ends over all candidates: other limits make other ones feasible."""
+    costs = info.columns[COLOUR]
     low, high = (float(np.log10(max(end, 1))) for end in (min(costs), max(costs)))
     return low, max(high, low + 0.1)

@@ -112,8 +112,9 @@ def test_colour_ticks_are_powers_of_ten_inside_the_scale(result):
     assert len(gaps) == 1
 
 
-def test_nothing_feasible_still_draws_the_infeasible():
+def test_nothing_feasible_still_draws_the_infeasible(result):
     info = pareto_info(fake_result(constraints=("psnr_db <= 1",)))
+    assert colour_ticks(info) == colour_ticks(pareto_info(result))
     assert dict(part_names(info))["Infeasible"] == len(info.words)
     assert info.recommended is None
     go.Figure(themed(pareto_figure(info), LIGHT))

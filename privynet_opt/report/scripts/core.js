@@ -11,6 +11,7 @@ const state = {
   marked: new Set(), // brushed in a plot
   hidden: new Set(), // parts switched off in the key
   view: "pareto",
+  whole: false, // axes of privacy loss reach to the last infeasible topology
 };
 
 // Theme: a figure names its colours; the reader's preference decides what they are.

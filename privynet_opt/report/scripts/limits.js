@@ -60,9 +60,7 @@ function relimit() {
   fillTable();
   if (parts.best !== null) state.shown = parts.best;
   if (state.shown !== null) showDetails(state.shown);
-  draw("pareto-figure");
-  draw("space-figure");
-  drawParallel();
+  redraw();
 }
 sliders.forEach((slider, i) => {
   const input = byId(`limit-${i}`);

@@ -9,6 +9,35 @@ function indicesOf(trace) {
   if (trace.name !== "Shown in the details") return parts[trace.name];
   return state.shown === null || state.shown === parts.best ? [] : [state.shown];
 }
+// What breaks a limit on privacy by far would squeeze the front to the plot's edge: at first the axis
+// ends as far above the limit and the feasible topologies as its start lies below.
+const PRIVACY = ["psnr_db", "ssim"];
+function rangeOf(metric) {
+  const held = everyone.filter((i) => parts.feasible[i]).map((i) => points[metric][i]);
+  if (!PRIVACY.includes(metric) || !held.length) return null;
+  const measured = points[`measured_${metric}`].filter((value) => value !== null);
+  const low = Math.min(...points[metric], ...measured);
+  const limits = sliders.filter((slider) => slider.metric === metric && slider.value !== null).map((slider) => slider.value);
+  const high = 2 * Math.max(...held, ...limits) - low;
+  return high < Math.max(...points[metric]) ? [low - 0.04 * (high - low), high] : null;
+}
+const shownRange = (metric) => (state.whole ? null : rangeOf(metric));
+const withRange = (axis, metric) => (shownRange(metric) ? { ...axis, range: shownRange(metric), autorange: false } : axis);
+function sayBeyond() {
+  const shown = state.view === "space" ? ["x", "y", "z"] : ["x", "y"];
+  const ends = shown.map(axisOf).map((metric) => [points[metric], rangeOf(metric)]).filter(([, range]) => range);
+  const n = everyone.filter((i) => ends.some(([values, range]) => values[i] > range[1])).length;
+  byId("beyond").hidden = state.view === "parallel" || !n;
+  byId("beyond-count").textContent = state.whole ? "" : `${n.toLocaleString("en")} infeasible topologies leak more than the plot shows. `;
+  byId("beyond-show").textContent = state.whole ? "Show the feasible part" : "Show all";
+}
+byId("beyond-show").addEventListener("click", () => { state.whole = !state.whole; redraw(); });
+function redraw() {
+  draw("pareto-figure");
+  draw("space-figure");
+  drawParallel();
+  sayBeyond();
+}
 const shade = (indices) => indices.map((i) => Math.log10(Math.max(points.local_flops[i], 1)));
 
 makers.set("pareto-figure", () => {
@@ -31,7 +60,8 @@ makers.set("pareto-figure", () => {
   const layout = {
     ...base.layout, showlegend: false, coloraxis: { ...base.layout.coloraxis, showscale: false },
     shapes: extra("shapes"), annotations: extra("annotations"),
-    xaxis: data.axes[metric.x].axis, yaxis: data.axes[metric.y].axis, uirevision: `${metric.x} ${metric.y}`,
+    xaxis: withRange(data.axes[metric.x].axis, metric.x), yaxis: withRange(data.axes[metric.y].axis, metric.y),
+    uirevision: `${metric.x} ${shownRange(metric.x)} ${metric.y} ${shownRange(metric.y)}`,
   };
   return { data: traces, layout };
 });
@@ -66,9 +96,12 @@ makers.set("space-figure", () => {
   const { scene, ...layout } = base.layout;
   const axes = Object.fromEntries(Object.entries(metric).map(([where, name]) => {
     const { title, type, tickformat, dtick } = data.axes[name].axis;
-    return [`${where}axis`, { ...scene[`${where}axis`], type, tickformat, dtick, title: { text: data.metrics[name].label, font: title.font } }];
+    return [`${where}axis`, withRange({ ...scene[`${where}axis`], type, tickformat, dtick, title: { text: data.metrics[name].label, font: title.font } }, name)];
   }));
-  return { data: traces, layout: { ...layout, scene: { ...scene, ...axes }, uirevision: Object.values(metric).join(" ") } };
+  const back = byId("space-figure").clientWidth < 500 ? 1.6 : 1; // a narrow plot would cut its axes off
+  const eye = Object.fromEntries(Object.entries(scene.camera.eye).map(([where, value]) => [where, back * value]));
+  const uirevision = Object.values(metric).map((name) => `${name} ${shownRange(name)}`).join(" ");
+  return { data: traces, layout: { ...layout, scene: { ...scene, ...axes, camera: { eye } }, uirevision } };
 });
 
 function mark(indices) {
@@ -88,7 +121,7 @@ function look(view) {
   byId("pareto-z").closest("label").hidden = view !== "space";
   document.querySelector(".colours").hidden = view === "parallel";
   ["x", "y"].forEach((where) => { byId(`pareto-${where}`).closest("label").hidden = view === "parallel"; });
-  if (view === "parallel") drawParallel(); else draw(`${view}-figure`);
+  redraw();
   listen(`${view}-figure`);
 }
 const listening = new Set();
@@ -102,12 +135,10 @@ function listen(id) {
   plot.on("plotly_deselect", () => { mark([]); draw(id); });
 }
 VIEWS.forEach((view) => byId(`${view}-tab`).addEventListener("click", () => look(view)));
-["x", "y", "z"].forEach((where) => byId(`pareto-${where}`).addEventListener("change", () => { draw("pareto-figure"); draw("space-figure"); }));
+["x", "y", "z"].forEach((where) => byId(`pareto-${where}`).addEventListener("change", redraw));
 all("[data-part]").forEach((part) => part.addEventListener("click", () => {
   const name = part.dataset.part;
   if (!state.hidden.delete(name)) state.hidden.add(name);
   part.setAttribute("aria-pressed", String(!state.hidden.has(name)));
-  draw("pareto-figure");
-  draw("space-figure");
-  drawParallel();
+  redraw();
 }));

@@ -12,6 +12,7 @@ byId("filters-cut").addEventListener("change", drawFilters);
 byId("filters-strategy").addEventListener("change", drawFilters);
 
 sayLimits();
+sayBeyond();
 if (state.shown !== null) showDetails(state.shown);
 refreshRows();
 prefersDark.addEventListener("change", drawAll);

@@ -50,7 +50,5 @@ function standing(i) {
 }
 function show(index) {
   showDetails(index);
-  draw("pareto-figure");
-  draw("space-figure");
-  drawParallel();
+  redraw();
 }
