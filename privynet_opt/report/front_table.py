@@ -56,7 +56,8 @@ class Row(NamedTuple):
         words: The topology in words.
         order: Its rank in network order.
         cells: One per column of the table.
-        evidence: ``"measured (fidelity)"``, ``"predicted"`` or ``"extrapolated"``.
+        evidence: ``"measured"``, ``"predicted"`` or ``"extrapolated"``.
+        fidelity: Of the measurement; empty where there is none.
         recommended: Whether it is the recommended one.
     """
 
@@ -65,6 +66,7 @@ class Row(NamedTuple):
     order: int
     cells: tuple[Cell, ...]
     evidence: str
+    fidelity: str
     recommended: bool
 
 
@@ -111,9 +113,11 @@ def _row(
 ) -> Row:
     evidence = "extrapolated" if record["extrapolation"] else "predicted"
     if record["measured"]:
-        evidence = f"measured ({record['measured_fidelity']})"
+        evidence = "measured"
     cells = tuple(_cell(record, metric) for metric in metrics)
-    return Row(index, words, index, cells, evidence, index == best)
+    return Row(
+        index, words, index, cells, evidence, str(record["measured_fidelity"]), index == best
+    )
 
 
 def _cell(record: dict[Any, Any], metric: str) -> Cell:

@@ -30,7 +30,7 @@ function node(parent, tag, attributes, text) {
 function drawParallel() {
   const svg = byId("parallel-figure");
   if (!svg || svg.closest("[hidden]")) return;
-  const width = Math.max(840, svg.parentElement.clientWidth);
+  const width = Math.max(700, svg.parentElement.clientWidth);
   const xs = data.parallel.map((_, k) => SIDE + (k * (width - 2 * SIDE)) / (data.parallel.length - 1));
   svg.replaceChildren();
   svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);

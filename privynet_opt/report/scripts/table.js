@@ -23,8 +23,8 @@ function rowOf(index) {
     cell("td", points[metric][index], format(metric, points[metric][index]), `${metric}_lower` in points ? interval(metric, index) : "");
   }
   const fidelity = points.measured_fidelity[index];
-  const evidence = fidelity ? `measured (${fidelity})` : points.extrapolation[index] ? "extrapolated" : "predicted";
-  cell("td", evidence, evidence);
+  const evidence = fidelity ? "measured" : points.extrapolation[index] ? "extrapolated" : "predicted";
+  cell("td", evidence, evidence, fidelity);
   linkTo(row);
   made.set(index, row);
   return row;
