@@ -124,7 +124,8 @@ def _gallery(info: GalleryInfo | None) -> Card:
         "gallery",
         "Seeing privacy",
         "The same images as they are, as the attacker recovers them from what the cloud receives, "
-        "and as thumbnails. Under each image its PSNR in dB and its SSIM; higher is less private.",
+        "and as thumbnails. Under each image its PSNR in dB and its SSIM, which say how close it "
+        "comes to the original, pixel by pixel and in structure; higher is less private.",
         "Seeing privacy",
         "gallery",
         body=info,
@@ -185,7 +186,8 @@ def _front(result: OptimizationResult) -> Card:
         "front",
         "The Pareto front",
         "Feasible topologies that no other beats in every objective. Predicted values stand above "
-        "their intervals; costs are exact counts for one image.",
+        "their intervals; costs are exact counts for one image. Extrapolated: beyond the range of "
+        "the trained measurements, where intervals promise nothing.",
         "Front",
         "front",
         body=table,
@@ -236,8 +238,9 @@ def _proxies(result: OptimizationResult) -> Card:
     return Card(
         "proxies",
         "Predicted against measured",
-        "Each mark is a measurement that the proxy had not seen: all measurements of its cut and "
-        "number of filters were held out. On the dotted line the prediction is exact; bars are "
+        "Proxies are models fitted to the measurements; they predict every other topology. Each "
+        "mark is a measurement that its proxy had not seen: all measurements of its cut and number "
+        "of filters were held out. On the dotted line the prediction is exact; bars are "
         f"{result.spec.search.confidence:.0%} intervals.",
         "Proxies",
         "figures",
@@ -254,7 +257,7 @@ def _proxy_slot(target: str, held_out: ProxyValidation) -> Slot:
             "with its whole cut held out",
             format_difference(target, held_out.loco_mean_absolute_error),
         ),
-        ("Spearman correlation", format_correlation(held_out.spearman)),
+        ("rank correlation (Spearman)", format_correlation(held_out.spearman)),
         ("intervals that hold", f"{held_out.coverage:.0%}"),
         ("by cut", _by_cut(held_out)),
         ("measurements", f"{held_out.n_rows:,}"),

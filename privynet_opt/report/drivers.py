@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from privynet_opt.metrics import PREDICTED
-from privynet_opt.report.words import format_difference, label
+from privynet_opt.report.words import STRATEGIES, format_difference, label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +43,7 @@ class StrategyRow(NamedTuple):
 
     Attributes:
         name: The strategy.
+        keeps: Which filters it keeps, in words.
         pairs: How many cuts and counts offer both.
         accuracy: Mean difference in accuracy, with its standard deviation.
         psnr_db: The same of the privacy loss.
@@ -50,6 +51,7 @@ class StrategyRow(NamedTuple):
     """
 
     name: str
+    keeps: str
     pairs: str
     accuracy: str
     psnr_db: str
@@ -117,13 +119,13 @@ def _strategies(rows: pd.DataFrame) -> list[StrategyRow]:
     told = []
     for name in names:
         own = rows[rows["selection_strategy"] == name]
-        front = f"{int(own['on_front'].sum()):,} of {len(own):,}"
+        front, keeps = f"{int(own['on_front'].sum()):,} of {len(own):,}", STRATEGIES.get(name, "")
         if name == BASELINE or BASELINE not in names:
-            told.append(StrategyRow(name, "", "", "", front))
+            told.append(StrategyRow(name, keeps, "", "", "", front))
             continue
         gaps = (means.xs(name, axis=1, level=1) - means.xs(BASELINE, axis=1, level=1)).dropna()
         accuracy, leak = (_mean_and_deviation(m, gaps[m].to_numpy()) for m in gaps)
-        told.append(StrategyRow(name, f"{len(gaps):,}", accuracy, leak, front))
+        told.append(StrategyRow(name, keeps, f"{len(gaps):,}", accuracy, leak, front))
     return told
 
 

@@ -19,7 +19,7 @@ SYMBOLS = {
     "privacy": "diamond",
     "privynet": "star",
     "magnitude": "triangle-up",
-    "greedy": "star",
+    "greedy": "pentagon",
     "searched": "cross",
 }
 DASHES = {

@@ -114,7 +114,7 @@ def gallery_info(result: OptimizationResult) -> GalleryInfo | None:
             for i in chosen
         ),
         scale=tuple(
-            _row(f"{side}×{side} thumbnail", "for scale", strip)
+            _row(f"{side}×{side} thumbnail", "", strip)
             for side, strip in sorted((int(s.facts["side"]), s) for s in thumbnails)
         ),
         source=str(original.facts["source"]),
@@ -208,7 +208,7 @@ def _row(title: str, note: str, strip: Strip, recommended: bool = False) -> Gall
         pictures.append(Picture(_uri(pixels), words, *texts))
     if strip.psnr_db:
         mean = f"{np.mean(strip.psnr_db):.1f} dB, SSIM {np.mean(strip.ssim):.2f} on these"
-        note = f"{note}; {mean}"
+        note = f"{note}; {mean}" if note else mean
     return GalleryRow(title, note, tuple(pictures), recommended)
 
 

@@ -90,7 +90,8 @@ def _measured(result: OptimizationResult) -> Check:
         return Check(
             "watch",
             "The recommended topology is predicted, not measured",
-            "Its accuracy and privacy loss come from the proxies. Measure it before you deploy.",
+            "Its accuracy and privacy loss come from proxies, models fitted to other measurements. "
+            "Measure it before you deploy: `privynet-opt validate`.",
         )
     broken = [
         constraint

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from privynet_opt import __version__
+from privynet_opt.characterization.schema import FIDELITIES
 
 if TYPE_CHECKING:
     from privynet_opt.result import OptimizationResult
@@ -69,8 +70,8 @@ def _measurements(
     table = result.table
     yield "table", table.path.name
     yield "table sha256", str(table.sidecar.get("table_sha256", "not recorded"))
-    counts = table.rows["fidelity"].value_counts(sort=False)
-    yield "rows", ", ".join(f"{n:,} {name}" for name, n in sorted(counts.items()))
+    counts = dict(table.rows["fidelity"].value_counts())
+    yield "rows", ", ".join(f"{counts[name]:,} {name}" for name in FIDELITIES if name in counts)
     yield from _known(measured)
 
 
@@ -88,6 +89,8 @@ def _words(value: Any) -> str:
     if isinstance(value, list | tuple):
         shown = ", ".join(_words(part) for part in value[:LISTED])
         return shown if len(value) <= LISTED else f"{shown} and {len(value) - LISTED} more"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "not recorded" if value in (None, "") else str(value)
 
 

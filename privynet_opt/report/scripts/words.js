@@ -9,7 +9,11 @@ function format(metric, value) {
   return `${scaled.toFixed(decimals)} ${prefix}${unit}`;
 }
 const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-const interval = (name, i) => `${format(name, points[`${name}_lower`][i])} to ${format(name, points[`${name}_upper`][i])}`;
+function interval(name, i) {
+  const [low, high] = ["lower", "upper"].map((end) => format(name, points[`${name}_${end}`][i]));
+  const unit = high.replace(/^[-\d.]+/, ""); // stands once where both ends share it
+  return `${unit && low.endsWith(unit) ? low.slice(0, -unit.length) : low} to ${high}`;
+}
 function hover(i) {
   const predicted = ["accuracy", "psnr_db"].map((name) => `${data.metrics[name].label}: ${format(name, points[name][i])} (${interval(name, i)})`);
   const costs = ["local_flops", "memory_bytes"].map((name) => format(name, points[name][i])).join(", ");
