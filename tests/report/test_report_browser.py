@@ -1,6 +1,6 @@
 """The report in a real browser: nothing complains, nothing is fetched, everything can be used."""
 
-import os
+import json
 import time
 
 import pandas as pd
@@ -9,11 +9,20 @@ from fake_gallery import fake_gallery
 from fake_result import LIMITS, fake_result
 from headless_browser import browser_page, find_chromium
 
-from privynet_opt.report.page import write_report
+from privynet_opt.report.page import write_comparison, write_report
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine")
 
 VISIBLE = "[...document.querySelectorAll('#front-table tbody tr')].filter(r => !r.hidden)"
+
+
+def until(page, condition):
+    """Wait until an expression holds; a busy machine answers late."""
+    for _ in range(300):
+        if page.evaluate(condition):
+            return True
+        time.sleep(0.1)
+    return False
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +55,12 @@ def test_every_figure_is_drawn_once_the_reader_comes_near(report):
         "(async () => { for (const plot of document.querySelectorAll('.plot')) {"
         "plot.scrollIntoView(); await new Promise(done => setTimeout(done, 250)); } })()"
     )
-    report.evaluate("new Promise(done => setTimeout(done, 500))")
-    assert report.evaluate(far) > 0
-    assert report.evaluate("document.querySelectorAll('.plot .main-svg').length > 0")
+    for place in ("filters", "proxies", "search"):
+        report.evaluate(f"document.getElementById('{place}').scrollIntoView()")
+        assert until(report, f"document.querySelectorAll('#{place} .main-svg').length > 0")
     drawn = "[...document.querySelectorAll('.plot')].filter(p => !p.closest('[hidden]'))"
-    assert report.evaluate(f"{drawn}.length > 5 && {drawn}.every(p => p.data.length)")
+    assert report.evaluate(f"{drawn}.length > 5")
+    assert until(report, f"{drawn}.every(p => p.data?.length)")
     points = "[...document.querySelectorAll('#pareto-figure .points path')].length"
     assert report.evaluate(points) >= len(fake_result().candidates)
 
@@ -80,20 +90,192 @@ def test_a_click_on_a_point_shows_its_topology(report):
     assert "infeasible" in report.evaluate("document.getElementById('details').textContent")
 
 
-def test_a_real_click_of_the_mouse_shows_a_topology(report):
-    report.evaluate("document.getElementById('pareto').scrollIntoView()")
-    x, y = report.evaluate(
-        "(() => { const all = document.querySelectorAll('#pareto-figure .trace path.point');"
-        "const r = all[400].getBoundingClientRect();"
-        "return [r.x + r.width / 2, r.y + r.height / 2]; })()"
-    )
-    for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
-        report.call(
+def mouse(page, *steps):
+    """Real events of the mouse: pairs of a kind and a place in the window."""
+    for kind, (x, y) in steps:
+        page.call(
             "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1, buttons=1
         )
-    report.evaluate("new Promise(done => setTimeout(done, 500))")
+
+
+LONELIEST = """
+(trace => {
+  const plot = document.getElementById('pareto-figure'), { xaxis, yaxis } = plot._fullLayout;
+  const places = d => d.x.map((x, k) => [xaxis.l2p(x), yaxis.l2p(d.y[k])]);
+  const drawn = plot.data.filter(d => d.visible !== false && d.meta.source !== 'legend');
+  const others = drawn.flatMap(places);
+  const gaps = ([x, y]) => others.map(o => Math.hypot(o[0] - x, o[1] - y)).filter(Boolean);
+  const shown = plot.data.find(d => d.name === trace);
+  const found = places(shown).map(
+    (place, k) => [Math.min(...gaps(place)), place, shown.customdata[k]]);
+  const [, [x, y], candidate] = found.sort((a, b) => b[0] - a[0])[0];
+  const box = plot.getBoundingClientRect();
+  return [[box.x + xaxis._offset + x, box.y + yaxis._offset + y], candidate];
+})
+"""
+
+
+def place_of(page, trace):
+    """Where the loneliest point of a trace lies in the window, and its candidate."""
+    page.evaluate("document.getElementById('pareto-panel').scrollIntoView({block: 'center'})")
+    return page.evaluate(f"{LONELIEST}('{trace}')")
+
+
+def test_a_real_click_of_the_mouse_shows_a_topology(report):
+    place, candidate = place_of(report, "Pareto front")
+    mouse(report, ("mouseMoved", place), ("mousePressed", place), ("mouseReleased", place))
+    words = report.evaluate(
+        f"JSON.parse(document.getElementById('report-data').textContent).words[{candidate}]"
+    )
+    assert words != "conv4, 6 filters by privacy"
+    assert until(report, f"document.getElementById('details-title').textContent === '{words}'")
+    ring = "document.getElementById('pareto-figure').data.find(d => d.name.startsWith('Shown'))"
+    assert report.evaluate(f"{ring}.customdata") == [candidate]
+
+
+def test_intervals_are_shown_under_the_mouse(report):
+    place, candidate = place_of(report, "Pareto front")
+    mouse(report, ("mouseMoved", place))
+    label = "document.querySelector('#pareto-figure .hoverlayer').textContent"
+    assert until(report, f"{label}.includes('filter')")
+    row = fake_result().candidates.loc[candidate]
+    said = report.evaluate(label)
+    assert f"({row['psnr_db_lower']:.2f} to {row['psnr_db_upper']:.2f} dB)" in said
+    assert f"({row['accuracy_lower']:.1%} to ".replace("%", "") in said
+
+
+def test_a_box_drawn_with_the_mouse_marks_topologies_everywhere(report):
+    (x, y), candidate = place_of(report, "Pareto front")
+    start, end = (x - 15, y - 15), (x + 15, y + 15)
+    mouse(report, ("mouseMoved", start), ("mousePressed", start), ("mouseMoved", (x, y)))
+    mouse(report, ("mouseMoved", end), ("mouseReleased", end))
+    row = f"document.querySelector('#front-table tr[data-index=\"{candidate}\"]')"
+    assert until(report, f"{row}.classList.contains('selected')")
+    marked = "document.querySelectorAll('#front-table tr.selected').length"
+    assert 1 <= report.evaluate(marked) < len(fake_result().front)
+    report.evaluate("document.getElementById('parallel-tab').click()")
+    faded = "document.querySelectorAll('#parallel-figure .front.faded').length"
+    assert report.evaluate(faded) == len(fake_result().front) - report.evaluate(marked)
+
+
+def test_a_topology_of_the_table_is_shown_in_details_and_plot(report):
+    report.evaluate("document.querySelectorAll('#front-table tbody button')[3].click()")
+    row = "document.querySelectorAll('#front-table tbody tr')[3]"
     title = report.evaluate("document.getElementById('details-title').textContent")
-    assert title != "conv4, 6 filters by privacy"
+    assert title == report.evaluate(f"{row}.querySelector('button').textContent")
+    ring = "document.getElementById('pareto-figure').data.find(d => d.name.startsWith('Shown'))"
+    assert report.evaluate(f"{ring}.customdata") == [int(report.evaluate(f"{row}.dataset.index"))]
+
+
+@pytest.mark.parametrize("name", ["verdict-json", "details-json"])
+def test_the_topology_is_copied_as_json(report, name):
+    report.evaluate("navigator.clipboard.writeText = async text => { window.copied = text; }")
+    report.evaluate(f"document.querySelector('[data-copy={name}]').click()")
+    assert json.loads(report.evaluate("window.copied")) == {
+        "cut_layer": "conv4", "kept_filters": 6, "selection_strategy": "privacy",
+        "selection_seed": 0,
+    }  # fmt: skip
+
+
+def test_copying_works_where_the_browser_refuses_the_clipboard(report):
+    report.evaluate(
+        "navigator.clipboard.writeText = async () => { throw new Error('refused'); };"
+        "document.execCommand = what => { window.copied = [what, getSelection().toString() ||"
+        "document.activeElement.value]; return true; }"
+    )
+    report.evaluate("document.querySelector('[data-copy=verdict-json]').click()")
+    assert until(report, "window.copied !== undefined")
+    what, text = report.evaluate("window.copied")
+    assert what == "copy" and '"conv4"' in text
+
+
+def test_the_front_is_not_squeezed_by_what_leaks_far_beyond_the_limit(report):
+    rows = fake_result().candidates
+    ends = "document.getElementById('pareto-figure')._fullLayout.xaxis.range"
+    _, end = report.evaluate(ends)
+    beyond = int((rows["psnr_db"] > end).sum())
+    assert rows.loc[rows["feasible"], "psnr_db"].max() < end and beyond > 30
+    note = "document.getElementById('beyond').textContent"
+    assert f"{beyond} infeasible topologies leak more than the plot shows" in report.evaluate(note)
+    report.evaluate("document.getElementById('beyond-show').click()")
+    assert report.evaluate(ends)[1] > rows["psnr_db"].max()
+    report.evaluate("document.getElementById('beyond-show').click()")
+    assert report.evaluate(ends)[1] == pytest.approx(end)
+    report.evaluate(f"{SLIDE}('psnr_db', 200)")
+    assert report.evaluate(ends)[1] > rows["psnr_db"].max()
+    assert report.evaluate("document.getElementById('beyond').hidden")
+
+
+def test_the_first_screen_answers(report):
+    bottom = "s => document.querySelector(s).getBoundingClientRect().bottom"
+    asked = ("#verdict .answer", "#verdict .glimpse", "#verdict .tiles", "#verdict .checks li")
+    assert all(report.evaluate(f"({bottom})('{selector}')") <= 900 for selector in asked)
+    images = "[...document.querySelectorAll('.glimpse img')].map(i => i.naturalWidth)"
+    assert len(report.evaluate(images)) == 8 and min(report.evaluate(images)) > 0
+
+
+def test_tables_fit_their_place(report):
+    too_wide = (
+        "s => [...document.querySelectorAll(s)].filter(e => e.scrollWidth > e.clientWidth).length"
+    )
+    assert report.evaluate(f"({too_wide})('.scroll')") == 0
+    report.size(400, 900)
+    assert report.evaluate(f"({too_wide})('.scroll:not(:has(#front-table))')") == 0
+    title = "getComputedStyle(document.querySelector('.stacked td'), '::before').content"
+    assert report.evaluate(title) == '"Predicted or counted"'
+
+
+def test_a_comparison_fits_a_narrow_screen(browser, tmp_path):
+    results = fake_result(), fake_result(constraints=("psnr_db <= 19",))
+    path = write_comparison(results, ("<b>first</b>", "second"), tmp_path / "comparison.html")
+    browser.complaints.clear()
+    browser.open(path, 400)
+    narrow = "[...document.querySelectorAll('.comparison td')].map(cell => cell.clientWidth)"
+    assert min(width for width in browser.evaluate(narrow) if width) > 250
+    assert browser.evaluate("document.documentElement.scrollWidth") == 400
+    name = "getComputedStyle(document.querySelector('.comparison td'), '::before').content"
+    assert browser.evaluate(name) == '"<b>first</b>"'
+    assert browser.evaluate("document.querySelectorAll('#fronts .points path').length") > 100
+    assert browser.complaints == []
+
+
+def test_on_paper_every_figure_is_drawn_whole_and_on_light_ground(report):
+    report.prefer_dark(True)
+    report.evaluate("dispatchEvent(new Event('beforeprint'))")
+    plots = "[...document.querySelectorAll('.plot')].filter(p => !p.closest('[hidden]'))"
+    sizes = report.evaluate(
+        f"{plots}.map(p => [p._fullLayout.width, p._fullLayout.height, p.clientHeight])"
+    )
+    assert len(sizes) > 5
+    assert all(width == 660 and height == place for width, height, place in sizes)
+    colours = f"[...new Set({plots}.map(p => p.layout.font.color))]"
+    assert report.evaluate(colours) == ["#171b20"]
+    report.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert report.evaluate(colours) == ["#e9ecef"]
+
+
+def test_names_with_markup_are_shown_as_text(browser, tmp_path):
+    name = "<img src=x onerror=alert(1)>"
+    result = fake_result(title=name)
+    result.table.sidecar["data"]["class_names"] = [name]
+    result.candidates["cut_layer"] = result.candidates["cut_layer"].replace("conv4", name)
+    result.front = result.candidates[result.candidates["on_front"]]
+    result.best = result.best.copy()
+    result.best["cut_layer"] = name
+    result.table.cuts[name] = result.table.cuts.pop("conv4")
+    browser.complaints.clear()
+    browser.open(write_report(result, tmp_path / "names.html"), 1600)
+    shown = "s => document.querySelector(s).textContent"
+    for selector in ("h1", ".answer", "#front-table", "#details-title", "#provenance"):
+        assert name in browser.evaluate(f"({shown})('{selector}')")
+    place, _ = place_of(browser, "Recommended")
+    mouse(browser, ("mouseMoved", place))
+    assert until(browser, f"({shown})('#pareto-figure .hoverlayer').includes('{name}')")
+    browser.evaluate("document.getElementById('filters-accuracy').scrollIntoView()")
+    assert until(browser, "document.querySelector('#filters-accuracy .xtitle') !== null")
+    assert name in browser.evaluate(f"({shown})('#filters-accuracy .xtitle')")
+    assert browser.evaluate("document.querySelectorAll('img:not([src^=\"data:\"])').length") == 0
+    assert browser.complaints == []
 
 
 def test_marked_points_mark_their_rows(report):
@@ -306,6 +488,25 @@ def test_numbers_in_the_page_read_like_those_of_the_package(report):
     for text in ("40.1%", "16.81 dB", "120 MFLOPs", "792 kB", "6.14 kB"):
         assert text in details
         assert text in report.evaluate("document.querySelector('.tiles').textContent")
+    row = report.evaluate("document.querySelector('#front-table tr.recommended').innerText")
+    for interval in ("37.7 to 42.5%", "16.39 to 17.23 dB"):
+        assert interval in details and interval in row
+
+
+def test_the_tab_key_goes_through_the_controls_and_each_shows_that_it_has_the_focus(report):
+    seen = {}
+    for _ in range(60):
+        report.call("Input.dispatchKeyEvent", type="keyDown", key="Tab", windowsVirtualKeyCode=9)
+        name, outline = report.evaluate(
+            "(() => { const e = document.activeElement; return [e.id || e.dataset.copy ||"
+            "e.dataset.part || e.getAttribute('href') || e.textContent,"
+            "getComputedStyle(e).outlineStyle]; })()"
+        )
+        seen[name] = outline
+    wanted = {"#verdict", "#gallery", "verdict-json", "pareto-tab", "space-tab", "parallel-tab"}
+    wanted |= {"pareto-x", "pareto-y", "limit-0", "Infeasible", "details-json", "front-filter"}
+    assert wanted <= set(seen)
+    assert {name for name in wanted if seen[name] == "none"} == set()
 
 
 def test_verdict_and_table_are_readable_without_scripts(report, path):
