@@ -29,7 +29,8 @@ FLOATS = "Accuracy and privacy loss were predicted for features of 32 bits."
 
 SENT = (
     "Send that folder to the cloud: no file in it names the kept filters, but who has images like "
-    "yours may guess many of them from the features. The report says how well."
+    "yours may guess many of them from the features. The report says how well, if the study was "
+    "measured at `amortised`."
 )
 
 CLOSE = 1.15
@@ -42,7 +43,7 @@ SCRATCH = (
 
 
 NOT_YET = (
-    "not measured yet: `train-cloud` counts the accuracy, `privynet-opt validate` attacks with new "
+    "not yet: `train-cloud` counts the accuracy, `privynet-opt validate` attacks with new "
     "networks"
 )
 

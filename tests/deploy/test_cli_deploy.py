@@ -88,7 +88,7 @@ def test_export_says_what_was_predicted_and_what_is_measured(answer, tmp_path, c
     for words in ("peak memory, live tensors", "peak memory, PyTorch", "time, onnxruntime"):
         assert words in out
     assert "Self-check: on 100" in out
-    assert out.count("not yet") == 3 and "`train-cloud` counts the accuracy" in out
+    assert out.count(" not yet\n") == 3 and "`train-cloud` counts the accuracy" in out
     assert max(map(len, out.splitlines())) <= 100 + len(str(tmp_path))
 
 
