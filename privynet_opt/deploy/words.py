@@ -43,8 +43,7 @@ SCRATCH = (
 
 
 NOT_YET = (
-    "not yet: `train-cloud` counts the accuracy, `privynet-opt validate` attacks with new "
-    "networks"
+    "not yet: `train-cloud` counts the accuracy, `privynet-opt validate` attacks with new networks"
 )
 
 PRIVACY = "psnr_db and ssim say how well an attacker recovers images; higher is less private"

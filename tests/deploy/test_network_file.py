@@ -17,6 +17,7 @@ from privynet_opt.networks.cuts import choose_cuts, find_cuts
 from privynet_opt.networks.local import build_head, build_local_network
 
 NETWORKS = {"vgg16": "conv4p", "resnet18": "layer1.0", "mobilenet_v2": "features.3"}
+MOBILE_PAIR = ("features.3.conv.2", "features.3.conv.3")
 SIZE = 32
 
 
@@ -69,6 +70,29 @@ def test_the_file_holds_every_kept_filter_and_none_of_the_others(ending, written
     assert [c for c, inside in enumerate(is_inside) if inside] == kept
     later = backbone.network.features[10].weight[0].numpy().tobytes()
     assert later not in content
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize(
+    ("name", "convolution", "normalisation"),
+    [("resnet18", "layer1.0.conv2", "layer1.0.bn2"), ("mobilenet_v2", *MOBILE_PAIR)],
+)
+def test_kept_filters_alone_are_inside_as_they_are_or_folded_with_their_normalisation(
+    name, convolution, normalisation, ending, written
+):
+    backbone, _, kept, _ = local_network(name)
+    content = written(name, ending).read_bytes()
+    plain = backbone.network.get_submodule(convolution).weight
+    after = backbone.network.get_submodule(normalisation)
+    scale = after.weight / torch.sqrt(after.running_var + after.eps)
+    folded = plain * scale.view(-1, 1, 1, 1)
+    inside = {
+        channel
+        for filters in (plain, folded)
+        for channel in range(len(filters))
+        if filters[channel].numpy().tobytes() in content
+    }
+    assert sorted(inside) == kept
 
 
 @pytest.mark.parametrize("ending", FORMATS)
