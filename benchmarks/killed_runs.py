@@ -1,6 +1,6 @@
 """Does what is killed again and again end with what an undisturbed run leaves?
 
-    python benchmarks/killed_runs.py --kills 20 --seconds 10   # `characterize`, on digits
+    python benchmarks/killed_runs.py --kills 20 --seconds 10   # `characterize`, on few digits
     python benchmarks/killed_runs.py BUNDLE --data images/     # `extract` and `train-cloud`
 
 Each is started and killed (SIGKILL), every other time a random while after it was started, else
@@ -14,6 +14,8 @@ from __future__ import annotations
 import argparse
 import csv
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +23,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from privynet_opt.study_spec import load_study
 
 
 def files(folder: Path) -> dict[str, object]:
@@ -32,6 +36,18 @@ def files(folder: Path) -> dict[str, object]:
         for path in found
         if path.suffix not in temporary and not path.name.startswith(".")
     }
+
+
+def small_study(folder: Path) -> Path:
+    """Write the study `digits` with two cuts and two counts of kept filters; return its folder."""
+    directory = load_study("digits").directory
+    text = (directory / "study.toml").read_text()
+    for line in ('cut_layers = ["conv2", "conv4p"]', "kept_filters = [2, 8]"):
+        text = re.sub(rf"^{line.split()[0]} = .*$", line, text, flags=re.MULTILINE)
+    folder.mkdir()
+    (folder / "study.toml").write_text(text)
+    shutil.copy(directory / "small_cnn.pth", folder)
+    return folder
 
 
 def rows(folder: Path) -> dict[str, object]:
@@ -80,14 +96,14 @@ def main() -> None:
     parser.add_argument("--data", help="the images that are extracted")
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=1.0, help="longest while before a kill")
-    parser.add_argument("--topologies", type=int, default=6, help="topologies that are trained")
+    parser.add_argument("--topologies", default="3", help="topologies that are trained")
     asked = parser.parse_args()
     program = [sys.executable, "-m", "privynet_opt"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        trained = ["--topologies", str(asked.topologies)]
+        plan = ["--study", str(small_study(folder / "study")), "--topologies", asked.topologies]
         steps: dict[str, tuple[list[str], Callable[[Path], dict[str, object]]]] = {
-            "characterize": (["characterize", "--study", "digits", *trained], rows)
+            "characterize": (["characterize", *plan], rows)
         }
         if asked.bundle:
             features = str(folder / "extract-whole")

@@ -3,14 +3,16 @@
 Run ``python benchmarks/parallel_rate.py`` (all cuts of the study ``digits``), or with ``--study``,
 ``--data``, ``--weights`` and ``--cut``. The same topologies are measured at fidelity ``standard``
 one by one with all cores, in stacks with all cores, and one by one in worker processes that share
-the cores; each worker takes another cut, or its share of the only one. The features of a cut count.
-Prints the rates and their ratios to one by one, and how far stacking moves the values: no further
-than another seed does, since only the rounding differs.
+the cores (each with the threads that ``OMP_NUM_THREADS`` allows); a worker takes another cut, or
+its share of the only one. The features of a cut count. Prints the rates and their ratios to one by
+one, the processor time of a measurement, which other work on the machine disturbs less, and how
+far stacking moves the values.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -66,13 +68,13 @@ def main() -> None:
     values: list[dict[tuple[Any, ...], Row]] = []
     rates: list[float] = []
     for way, (stack, workers) in ways.items():
-        rows, seconds = measured(jobs, stack, workers)
+        rows, seconds, cpu_seconds = measured(jobs, stack, workers)
         values.append({tuple(row[name] for name in KEY): row for row in rows})
         rates.append(3600 * len(rows) / seconds)
         print(
-            f"{way:12}{rates[-1]:6.0f} measurements an hour ({len(rows)} in {seconds:.0f} s, "
-            f"{threads_per_worker(workers, None)} threads each), {rates[-1] / rates[0]:.2f} times "
-            "one by one",
+            f"{way:12}{rates[-1]:6.0f} measurements an hour, {rates[-1] / rates[0]:.2f} times one "
+            f"by one ({len(rows)} in {seconds:.0f} s, {cpu_seconds / len(rows):.1f} s of processor "
+            f"time each, threads: {threads_per_worker(workers, None)})",
             flush=True,
         )
     for name in ("accuracy", "psnr_db"):
@@ -90,8 +92,8 @@ def spread(cut: Cut, kept_filters: Sequence[int], n: int) -> tuple[tuple[LocalTo
     )
 
 
-def measured(jobs: Sequence[Job], stack: int, workers: int) -> tuple[list[Row], float]:
-    """Run jobs in a folder of their own; return the rows and the seconds that they took."""
+def measured(jobs: Sequence[Job], stack: int, workers: int) -> tuple[list[Row], float, float]:
+    """Run jobs in a folder of their own; return the rows, and seconds of the clock and of cores."""
     shares = workers if len(jobs) == 1 else 1
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -103,9 +105,16 @@ def measured(jobs: Sequence[Job], stack: int, workers: int) -> tuple[list[Row], 
             for job in jobs
             for share in range(shares)
         ]
-        started = time.perf_counter()
+        started, used = time.perf_counter(), cpu_time()
         run_jobs(mine, run_job, workers)
-        return MeasurementFolder(folder).rows(), time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        return MeasurementFolder(folder).rows(), seconds, cpu_time() - used
+
+
+def cpu_time() -> float:
+    """Return the processor seconds of this process and of those that it began and that ended."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 if __name__ == "__main__":
