@@ -1,4 +1,4 @@
-"""The closed-form cloud network: a ridge classifier for any subset of a cut's channels.
+"""A ridge classifier for any subset of a cut's channels: greedy selection weighs them by it.
 
 Per channel it sees the mean and the mean square over a coarse grid of regions; as for the ridge
 attacker, one Gram matrix serves every subset.
@@ -6,7 +6,7 @@ attacker, one Gram matrix serves every subset.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -40,21 +40,17 @@ def pool_features(features: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class LinearClassifier:
-    """Everything needed to classify from any subset of one cut's channels.
+    """The regression of the label on the summaries of one cut's channels.
 
     Attributes:
         gram: Mean outer product of standardised summaries, shape ``(C m, C m)``, channel-major.
         cross: Mean product of summaries and centred one-hot labels, shape ``(C m, n_classes)``.
-        class_rate: Share of each class, shape ``(n_classes,)``.
         mean: Mean of each summary, shape ``(C, m)``.
-        std: Standard deviation of each summary, shape ``(C, m)``.
     """
 
     gram: Tensor
     cross: Tensor
-    class_rate: Tensor
     mean: Tensor
-    std: Tensor
 
     @classmethod
     def fit(cls, batches: Iterable[tuple[Tensor, Tensor]], n_classes: int) -> LinearClassifier:
@@ -88,26 +84,5 @@ class LinearClassifier:
         return cls(
             gram=(covariance / torch.outer(std, std)).float(),
             cross=((cross / n - torch.outer(mean, rate)) / std[:, None]).float(),
-            class_rate=rate.float(),
             mean=(shift + unit * mean).float().view(shape),
-            std=(unit * std).float().view(shape),
         )
-
-    def scores(self, pooled: Tensor, kept: Sequence[int]) -> Tensor:
-        """Return class scores from some channels only.
-
-        Args:
-            pooled: `pool_features` of all channels, shape ``(n, C, m)``.
-            kept: Channel indices.
-
-        Returns:
-            Shape ``(n, n_classes)``.
-        """
-        index = torch.as_tensor(kept, device=self.gram.device)
-        m = self.mean.shape[1]
-        rows = (index[:, None] * m + torch.arange(m, device=index.device)).flatten()
-        block = self.gram[rows][:, rows].clone()
-        block.diagonal().add_(RIDGE)
-        solution = torch.cholesky_solve(self.cross[rows], torch.linalg.cholesky(block))
-        standard = ((pooled[:, index] - self.mean[index]) / self.std[index]).flatten(1)
-        return standard @ solution + self.class_rate

@@ -6,7 +6,7 @@ The features of a cut are computed once, for every channel; a topology is a choi
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -21,6 +21,7 @@ from privynet_opt.characterization.channel_statistics import (
     standardise,
 )
 from privynet_opt.characterization.greedy_order import greedy_order
+from privynet_opt.characterization.whole_image_view import WholeImageView
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import Backbone
 from privynet_opt.networks.cuts import Cut
@@ -44,14 +45,14 @@ class CutBank:
             exact where features determine the image.
         std: Per-channel standard deviation around it, shape ``(1, C, 1, 1)``.
         ridge: Closed-form attacker of every subset.
-        classifier: Closed-form cloud network of every subset.
         statistics: What the selection strategies need.
         features: Standardised float16 features of every channel, ``(n, C, h, w)``, of the
             splits ``"cloud"`` and ``"attacker"``; empty unless the source keeps them.
         score_features: Standardised float16 features of the scored images, ``(n, C, h, w)``.
         score_images: The scored images in [0, 1], float32.
         score_labels: Their labels.
-        score_pooled: `pool_features` of the scored images.
+        whole_image: Returns what the fidelity ``screen`` needs beside these; computed when first
+            asked for.
     """
 
     cut: Cut
@@ -59,13 +60,12 @@ class CutBank:
     mean: Tensor
     std: Tensor
     ridge: RidgeAttacker
-    classifier: LinearClassifier
     statistics: ChannelStatistics
     features: dict[str, Tensor]
     score_features: Tensor
     score_images: Tensor
     score_labels: Tensor
-    score_pooled: Tensor
+    whole_image: Callable[[], WholeImageView]
 
     def with_searched(self, searched: Mapping[tuple[str, int], tuple[int, ...]]) -> CutBank:
         """Return the bank with the subsets that searching found at its cut.
@@ -189,33 +189,38 @@ def build_bank(source: FeatureSource) -> CutBank:
     n_classes = len(splits.cloud.class_names)
     scatter = ClassScatter(n_classes)
 
-    def summaries() -> Iterator[tuple[Tensor, Tensor]]:
-        for seen, labels in view.cloud(source):
-            scatter.add(seen, labels)
-            yield pool_features(seen), labels
-
-    classifier = LinearClassifier.fit(summaries(), n_classes)
+    pooled: list[tuple[Tensor, Tensor]] = []
+    for seen, labels in view.cloud(source):
+        scatter.add(seen, labels)
+        pooled.append((pool_features(seen), labels))
     score = torch.cat([standardise(f, mean, std).half() for f in source.batches("score")])
     features = {split: source.kept.pop(split) for split in ("attacker", "cloud") if source.keep}
     source.kept.clear()
     for part in (part for raw in features.values() for part in torch.split(raw, BATCH)):
         part.copy_(standardise(part.float(), mean, std))
+
+    def seen_of(split: str, n_images: int) -> Iterator[Tensor]:
+        if split in features:
+            return iter(torch.split(features[split][:n_images], BATCH))
+        return (standardise(f, mean, std) for f in source.batches(split, n_images))
+
     return CutBank(
         cut=cut,
         source=source,
         mean=mean,
         std=std,
         ridge=ridge,
-        classifier=classifier,
         statistics=ChannelStatistics(
             discriminability=scatter.fisher_ratio().cpu().numpy(),
             exposure=ridge.channel_exposure().double().cpu().numpy(),
             magnitude=filter_magnitudes(source.backbone, cut),
-            greedy_order=functools.cache(lambda: greedy_order(ridge, classifier)),
+            greedy_order=functools.cache(
+                lambda: greedy_order(ridge, LinearClassifier.fit(pooled, n_classes))
+            ),
         ),
         features=features,
         score_features=score,
         score_images=splits.score.images.to(device).float() / 255,
         score_labels=splits.score.labels.to(device),
-        score_pooled=torch.cat([pool_features(f.float()) for f in torch.split(score, BATCH)]),
+        whole_image=functools.cache(lambda: WholeImageView.of(splits, mean / std, seen_of, score)),
     )

@@ -12,6 +12,7 @@ from privynet_opt.attacks import (
     linear_classifier,
     neighbourhoods,
     ridge,
+    whole_image,
 )
 from privynet_opt.characterization.schema import STARTS
 from privynet_opt.networks import cloud
@@ -126,7 +127,7 @@ def describe(fidelity: str, start: str = "scratch", mirrorable: bool = True) -> 
         Every number that a re-measurement needs.
     """
     if fidelity == "screen":
-        return _closed_form()
+        return {**_closed_form(), **_whole_image()}
     if fidelity == "amortised":
         return {**describe_networks(), "adaptation": asdict(ADAPTATION)}
     trained = asdict(TRAINED[start][fidelity])
@@ -157,6 +158,16 @@ def _closed_form() -> dict[str, Any]:
         "classifier_penalty": linear_classifier.RIDGE,
         "gram_min_images": SCREEN_MIN_IMAGES,
         "gram_cells": SCREEN_CELLS,
+    }
+
+
+def _whole_image() -> dict[str, Any]:
+    return {
+        "whole_image_regions": whole_image.MOST_REGIONS,
+        "whole_image_columns": [whole_image.MOST_COLUMNS, whole_image.MOST_SOLVED],
+        "whole_image_images": whole_image.MOST_IMAGES,
+        "whole_image_penalty": [whole_image.PENALTY, whole_image.SMALLEST_PENALTY],
+        "thumbnail": whole_image.THUMBNAIL,
     }
 
 

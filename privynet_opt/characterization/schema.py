@@ -57,8 +57,8 @@ COLUMNS = {
         "higher is less private",
     ),
     "ssim": Column("float", "mean SSIM of the same reconstruction, higher is less private"),
-    "attacker": Column("str", "the attacker that won: ridge, decoder, amortised"),
-    "ridge_psnr_db": Column("float", "the closed-form attacker alone, dB"),
+    "attacker": Column("str", "the attacker that won: ridge, thumbnail, decoder, amortised"),
+    "ridge_psnr_db": Column("float", "the closed-form attacker `ridge` alone, dB"),
     "decoder_psnr_db": Column(
         "float",
         "the trained decoder alone, dB: the topology's own, or the cut's amortised one",

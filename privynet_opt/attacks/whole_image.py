@@ -1,0 +1,190 @@
+"""Closed-form regression on the maps of the whole image, for any subset of a cut's channels.
+
+How bright a part of an image is, of what colour and in what scene, shows all over its features,
+far beyond the window of cells that the ridge sees. This regression sees every map at once: pooled
+to a few regions, as it is and as its signed square root, which compresses the rare strong
+responses of a rectified feature. As for the ridge, one Gram matrix serves every subset.
+Of the attacker's images it predicts a thumbnail, of the cloud's images the label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+MOST_COLUMNS = 8_192
+"""Columns of a cut's Gram matrix, at most: 0.3 GB."""
+
+MOST_SOLVED = 4_096
+"""Columns of a subset, at most: of more channels the means alone are looked at, as solving would
+take seconds; they recover 0.15 dB less (conv5, 96 filters)."""
+
+MOST_REGIONS = 4
+"""The maps are pooled to at most 4×4 regions."""
+
+SUMMARIES = 2
+"""Numbers for each region of a map: the mean, and the mean signed square root."""
+
+MOST_IMAGES = 10_000
+"""The Gram matrix sees at most so many images."""
+
+PENALTY = 0.1
+"""Penalty on standardised summaries, times columns over images, relative to the number of images:
+at conv6, of 16 and 64 filters and 2,000 to 8,000 images, within 0.05 dB of the best of 0.03, 0.1
+and 0.3."""
+
+SMALLEST_PENALTY = 1e-3
+"""Of few columns: the matrix stays positive definite where summaries repeat each other."""
+
+SMALLEST_STD = 1e-6
+"""A summary that hardly varies is divided by at least this."""
+
+THUMBNAIL = 8
+"""Rows and columns of the thumbnail, or the next smaller number that divides the image's."""
+
+CHUNK = 1_024
+"""Images that are multiplied at a time."""
+
+
+def regions(channels: int, grid: int) -> int:
+    """Return into how many rows and columns of regions the maps of a cut are pooled.
+
+    Args:
+        channels: Of the cut.
+        grid: Rows and columns of its features.
+
+    Returns:
+        The largest power of two within `MOST_COLUMNS`, `MOST_REGIONS` and the grid; at least 1.
+    """
+    widest = MOST_COLUMNS / (SUMMARIES * channels)
+    side = 1
+    while 2 * side <= min(MOST_REGIONS, grid) and (2 * side) ** 2 <= widest:
+        side *= 2
+    return side
+
+
+def summarise(features: Tensor, centre: Tensor, side: int) -> Tensor:
+    """Summarise each map of an image.
+
+    Args:
+        features: Standardised, shape ``(n, C, h, w)``.
+        centre: What standardising subtracted, in standard deviations, ``(1, C, h, w)``.
+        side: Rows and columns of regions.
+
+    Returns:
+        float32, shape ``(n, C, m)``: means over the regions, then means of the signed square root
+        of the features before they were centred.
+    """
+    seen = features.float()
+    raw = seen + centre
+    root = raw.sign() * raw.abs().sqrt()
+    pooled = [functional.adaptive_avg_pool2d(maps, side).flatten(2) for maps in (seen, root)]
+    return torch.cat(pooled, 2)
+
+
+@dataclass(frozen=True)
+class WholeImageRegression:
+    """Everything needed to predict something of an image from some maps of it.
+
+    Attributes:
+        gram: Correlation of the summaries, shape ``(C m, C m)``, channel-major.
+        cross: Mean product of standardised summaries and centred targets, ``(C m, t)``.
+        mean: Mean of each summary, shape ``(C, m)``.
+        std: Standard deviation of each summary, shape ``(C, m)``.
+        target_mean: Mean of each target, shape ``(t,)``.
+        n_images: How many images were seen.
+    """
+
+    gram: Tensor
+    cross: Tensor
+    mean: Tensor
+    std: Tensor
+    target_mean: Tensor
+    n_images: int
+
+    @classmethod
+    def fit(cls, summaries: Iterable[Tensor], targets: Tensor) -> WholeImageRegression:
+        """Accumulate the Gram matrix.
+
+        Args:
+            summaries: Batches of `summarise`, ``(n, C, m)``; kept, in half precision.
+            targets: What is to be predicted of each image, shape ``(n_images, t)``.
+
+        Returns:
+            The regression for every subset.
+        """
+        seen = torch.cat([batch.half() for batch in summaries])
+        chunks = torch.split(seen.flatten(1), CHUNK)
+        n = len(seen)
+        mean = torch.stack([chunk.float().sum(0) for chunk in chunks]).sum(0) / n
+        spread = torch.stack([(chunk.float() - mean).square().sum(0) for chunk in chunks])
+        std = (spread.sum(0) / n).sqrt().clamp_min(SMALLEST_STD)
+        target_mean = targets.float().mean(0)
+        gram = seen.new_zeros(len(mean), len(mean), dtype=torch.float32)
+        cross = gram.new_zeros(len(mean), targets.shape[1])
+        for chunk, wanted in zip(chunks, torch.split(targets, CHUNK), strict=True):
+            standard = (chunk.float() - mean) / std
+            gram.addmm_(standard.T, standard)
+            cross.addmm_(standard.T, wanted.float() - target_mean)
+        shape = seen.shape[1:]
+        return cls(gram.div_(n), cross.div_(n), mean.view(shape), std.view(shape), target_mean, n)
+
+    def predict(self, summaries: Tensor, kept: Sequence[int]) -> Tensor:
+        """Predict the targets from some channels only.
+
+        Args:
+            summaries: `summarise` of all channels, shape ``(n, C, m)``.
+            kept: Channel indices.
+
+        Returns:
+            Shape ``(n, t)``.
+        """
+        index = torch.as_tensor(kept, device=self.gram.device)
+        m = self.mean.shape[1]
+        used = m if len(kept) * m <= MOST_SOLVED else m // SUMMARIES
+        rows = (index[:, None] * m + torch.arange(used, device=index.device)).flatten()
+        block = self.gram[rows][:, rows]
+        penalty = max(PENALTY * len(rows) / self.n_images, SMALLEST_PENALTY)
+        block.diagonal().add_(penalty)
+        solution = torch.cholesky_solve(self.cross[rows], torch.linalg.cholesky(block))
+        seen = summaries[:, index, :used].float()
+        standard = (seen - self.mean[index, :used]) / self.std[index, :used]
+        return standard.flatten(1) @ solution + self.target_mean
+
+
+def thumbnails(images: Tensor) -> Tensor:
+    """Return what the attacker predicts of images.
+
+    Args:
+        images: Shape ``(n, 3, size, size)``.
+
+    Returns:
+        Means over blocks of pixels, shape ``(n, 3 t²)``.
+    """
+    return functional.avg_pool2d(images, _block(images)).flatten(1)
+
+
+def with_thumbnails(images: Tensor, wanted: Tensor) -> Tensor:
+    """Shift each block of pixels to the mean that a thumbnail says.
+
+    Args:
+        images: Shape ``(n, 3, size, size)``.
+        wanted: As `thumbnails` returns them.
+
+    Returns:
+        The shape of `images`.
+    """
+    block = _block(images)
+    side = images.shape[-1] // block
+    shift = (wanted - thumbnails(images)).view(len(images), 3, side, side)
+    return images + shift.repeat_interleave(block, 2).repeat_interleave(block, 3)
+
+
+def _block(images: Tensor) -> int:
+    """Return the rows and columns of pixels that one of the thumbnail's covers."""
+    size = images.shape[-1]
+    return min(size // side for side in range(1, THUMBNAIL + 1) if size % side == 0)
