@@ -120,7 +120,7 @@ def _audit(result: OptimizationResult) -> Check | None:
         "cut of all filters no more, that training never hurts and a larger decoder helps no more."
     )
     if answered:
-        text += f" {answered:,} more did, and are measured by a stronger attack as well."
+        text += f" {answered:,} more did, measured by a stronger attack as well."
     if not broken:
         return Check("good", "No trained attack contradicts another", text)
     worst = broken[0]
