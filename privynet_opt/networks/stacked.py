@@ -1,7 +1,7 @@
 """Stack several small networks of one architecture: their layers side by side, as one network.
 
-A step of the stack takes as many operations as a step of one network, which is what a device that
-one small network leaves idle waits for. Every network computes in it what it would alone: its
+A step of the stack takes about as many operations as a step of one network, which is what a device
+that one small network leaves idle waits for. Every network computes in it what it would alone: its
 convolutions are groups of the stack's, and all else that is done to a channel (normalisation,
 activation, pooling, pixel shuffle) is done to it alone.
 """
@@ -51,7 +51,8 @@ class Stack(Generic[Network]):
         self.generators: list[torch.Generator] = []
         for channels in kept:
             torch.manual_seed(seed)
-            self._networks.append(make(len(channels)).to(device))
+            network = make(len(channels)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._networks.append(network)
             self.generators.append(torch.Generator(device).manual_seed(seed))
             if device.type == "cpu":  # where initial weights are drawn: dropout goes on from there
                 self.generators[-1].set_state(torch.get_rng_state())
