@@ -14,9 +14,9 @@ import sys
 import pandas as pd
 
 from privynet_opt.characterization.table import load_table
-from privynet_opt.proxies.estimates import TOPOLOGY_COLUMNS
 from privynet_opt.proxies.validation import rank_correlation
 from privynet_opt.study_spec import load_study
+from privynet_opt.topology import TOPOLOGY_COLUMNS
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     table = load_table(load_study(asked.study).table_path)
     cheap = table.rows[table.rows["fidelity"] == asked.fidelity]
     for fidelity, own in table.trained.groupby("fidelity"):
-        pairs = own.merge(cheap, on=TOPOLOGY_COLUMNS, suffixes=("", "_cheap"))
+        pairs = own.merge(cheap, on=list(TOPOLOGY_COLUMNS), suffixes=("", "_cheap"))
         if pairs.empty:
             sys.exit(f"{table.path}: no topology has rows of {fidelity} and {asked.fidelity}")
         pairs["gap_db"] = pairs["psnr_db"] - pairs["psnr_db_cheap"]
@@ -42,7 +42,7 @@ def main() -> None:
     own = table.trained[table.trained["fidelity"] == "standard"]
     gain = (own["decoder_psnr_db"] - own["ridge_psnr_db"]).agg(["mean", "max"])
     print(f"standard, own decoder over the closed form, dB: {_said(gain)}")
-    both = own.merge(table.trained[table.trained["fidelity"] == "full"], on=TOPOLOGY_COLUMNS)
+    both = own.merge(table.trained[table.trained["fidelity"] == "full"], on=list(TOPOLOGY_COLUMNS))
     if not both.empty:
         for name in ("psnr_db", "accuracy"):
             added = (both[f"{name}_y"] - both[f"{name}_x"]).agg(["mean", "max"])

@@ -21,12 +21,12 @@ import torch
 from torch import Tensor
 
 from privynet_opt.cost import cut_costs
-from privynet_opt.deploy.coding import FeatureCoding
 from privynet_opt.deploy.device_network import DeviceNetwork
 from privynet_opt.deploy.network_file import FORMATS, load_network, write_network
 from privynet_opt.deploy.runtime import allocated_bytes, milliseconds, tensor_bytes
 from privynet_opt.deploy.self_check import random_images
 from privynet_opt.networks.backbone import load_backbone
+from privynet_opt.networks.coding import FeatureCoding
 from privynet_opt.networks.cuts import choose_cuts, find_cuts
 from privynet_opt.networks.local import build_head, build_local_network
 from privynet_opt.networks.profile import profile_cut

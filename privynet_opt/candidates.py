@@ -137,8 +137,8 @@ def exact_costs(topologies: pd.DataFrame, cuts: Mapping[str, CutProfile]) -> pd.
     """
     costs = pd.DataFrame(0, index=topologies.index, columns=list(COST_NAMES), dtype=np.int64)
     for cut, rows in topologies.groupby("cut_layer", sort=False).groups.items():
-        kept = topologies.loc[rows, "kept_filters"].to_numpy()
-        for name, values in cut_costs(cuts[str(cut)], kept).items():
+        kept, bits = (topologies.loc[rows, n].to_numpy() for n in ("kept_filters", "feature_bits"))
+        for name, values in cut_costs(cuts[str(cut)], kept, bits).items():
             costs.loc[rows, name] = values
     return costs
 

@@ -27,7 +27,7 @@ COST_NAMES = (
 """What `cut_costs` returns, in this order."""
 
 BYTES_PER_FLOAT = 4
-"""Features, weights and activations are float32."""
+"""Weights and activations are float32, and features unless they are sent in fewer bits."""
 
 
 @dataclass(frozen=True)
@@ -74,17 +74,21 @@ class CutProfile:
         return cls(**{**fields, "macs": macs, "parameters": parameters, "peak": peak})
 
 
-def cut_costs(profile: CutProfile, kept_filters: ArrayLike) -> dict[str, NDArray[np.int64]]:
+def cut_costs(
+    profile: CutProfile, kept_filters: ArrayLike, feature_bits: ArrayLike = 32
+) -> dict[str, NDArray[np.int64]]:
     """Return the exact costs of keeping some filters of one cut.
 
     Args:
         profile: The cut.
         kept_filters: Counts of kept filters, any shape, each from 1 to ``profile.channels``.
+        feature_bits: Bits per feature that is sent, of that shape or one for all.
 
     Returns:
         One array of the shape of `kept_filters` per name in `COST_NAMES`. ``local_flops`` is two
         per multiply-add; ``memory_bytes`` is parameters plus peak activations; ``feature_bytes``
-        is what one image sends to the cloud as float32.
+        is what one image sends to the cloud; two features of 4 bits share a byte, in a channel of
+        an odd number of cells the last has one of its own.
     """
     kept = np.asarray(kept_filters, dtype=np.int64)
     macs = _line(profile.macs, kept)
@@ -96,7 +100,7 @@ def cut_costs(profile: CutProfile, kept_filters: ArrayLike) -> dict[str, NDArray
         "parameter_bytes": parameters,
         "peak_activation_bytes": peak,
         "memory_bytes": parameters + peak,
-        "feature_bytes": BYTES_PER_FLOAT * kept * profile.height * profile.width,
+        "feature_bytes": kept * -(-profile.height * profile.width * np.asarray(feature_bits) // 8),
     }
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from privynet_opt import __version__
 from privynet_opt.characterization.results import write_atomically
 from privynet_opt.errors import OutputError
+from privynet_opt.search_space import told_columns
 from privynet_opt.study_storage import journal_text
+from privynet_opt.topology import SENDING_DEFAULTS, TOPOLOGY_COLUMNS, LocalTopology
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -171,7 +172,7 @@ def read_validation(directory: Path) -> Validation | None:
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
         return Validation(
-            points=pd.DataFrame(said["points"]),
+            points=pd.DataFrame([{**SENDING_DEFAULTS, **point} for point in said["points"]]),
             predicted_fidelity=said["predicted_fidelity"],
             fidelity=said["fidelity"],
             training_seed=said["training_seed"],
@@ -188,10 +189,13 @@ def read_validation(directory: Path) -> Validation | None:
 def csv_text(frame: pd.DataFrame) -> str:
     """Return a DataFrame as CSV: predictions to `DIGITS` digits, exact counts in full.
 
+    How features are sent is left out where it is always the default.
+
     Args:
         frame: Candidates or front.
     """
-    text: str = frame.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
+    told = frame.drop(columns=[n for n in TOPOLOGY_COLUMNS if n not in told_columns(frame)])
+    text: str = told.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
     return text
 
 
@@ -214,8 +218,8 @@ def front_content(result: OptimizationResult) -> dict[str, Any]:
         "constraints": [str(constraint) for constraint in result.constraints],
         "confidence": result.spec.search.confidence,
         "extrapolate": result.spec.search.extrapolate,
-        "recommended": None if best is None else _plain(best.to_dict()),
-        "front": [_plain(row) for row in result.front.to_dict("records")],
+        "recommended": None if best is None else _point(best.to_dict()),
+        "front": [_point(row) for row in result.front.to_dict("records")],
         "shadow_prices": [_price(price) for price in result.shadow_prices],
         "hierarchical": None if result.hierarchical is None else _choice(result.hierarchical),
         "infeasibility": result.infeasibility.lines() if result.infeasibility else None,
@@ -239,8 +243,13 @@ def front_content(result: OptimizationResult) -> dict[str, Any]:
     }
 
 
+def _point(row: dict[Any, Any]) -> Any:
+    topology = LocalTopology.of(row).as_dict()
+    return _plain(topology | {n: v for n, v in row.items() if n not in TOPOLOGY_COLUMNS})
+
+
 def _price(price: ShadowPrice) -> dict[str, Any]:
-    topology = None if price.topology is None else asdict(price.topology)
+    topology = None if price.topology is None else price.topology.as_dict()
     limits = {name: getattr(price, name) for name in ("constraint", "moved", "needed")}
     return {
         "metric": price.metric,
@@ -253,7 +262,7 @@ def _price(price: ShadowPrice) -> dict[str, Any]:
 def _choice(choice: HierarchicalChoice) -> dict[str, Any]:
     return {
         "steps": list(choice.steps),
-        "topology": None if choice.topology is None else asdict(choice.topology),
+        "topology": None if choice.topology is None else choice.topology.as_dict(),
         "accuracy": _plain(choice.accuracy),
         "broken": [str(constraint) for constraint in choice.broken],
     }

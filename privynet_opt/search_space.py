@@ -1,15 +1,25 @@
-"""Which topologies there are; the search and the enumeration draw from the same definition."""
+"""Which topologies there are; the search and the enumeration draw from the same definition.
+
+Where noise may take any value in a range there are too many topologies to list: such a space can
+only be searched.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from privynet_opt.characterization.design import kept_grid
 from privynet_opt.errors import StudyError, did_you_mean
-from privynet_opt.topology import LocalTopology
+from privynet_opt.topology import (
+    LOCAL_COLUMNS,
+    NOISE_DECIMALS,
+    SENDING_DEFAULTS,
+    TOPOLOGY_COLUMNS,
+    LocalTopology,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,13 +28,12 @@ if TYPE_CHECKING:
 
     from privynet_opt.study_spec import SearchSpaceSpec
 
-TOPOLOGY_COLUMNS = ("cut_layer", "kept_filters", "selection_strategy", "selection_seed")
-"""Columns that describe a topology wherever topologies are rows."""
+__all__ = ["TOPOLOGY_COLUMNS", "SearchSpace", "told_columns", "topology_frame"]
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """Cuts × counts of kept filters × selection strategies.
+    """Cuts × counts of kept filters × selection strategies, × bits × noise where a study asks.
 
     Where a cut keeps all of its filters, every strategy is the same local network; it is listed
     once, under the first strategy. Seeded strategies use seed 0. ``searched`` exists only where a
@@ -35,11 +44,15 @@ class SearchSpace:
             keeps all.
         selection_strategies: How kept filters may be chosen.
         searched: Cut layers and counts of kept filters where ``searched`` exists.
+        feature_bits: Bits per feature that may be sent.
+        noise_std: Least and most noise; None for none.
     """
 
     grids: Mapping[str, tuple[int, ...]]
     selection_strategies: tuple[str, ...]
     searched: frozenset[tuple[str, int]] = frozenset()
+    feature_bits: tuple[int, ...] = (32,)
+    noise_std: tuple[float, float] | None = None
 
     @classmethod
     def of_study(
@@ -74,21 +87,48 @@ class SearchSpace:
                 f"{max(spec.kept_filters)} where the widest cut has {most}. Leave it out."
             )
         grids = {cut: tuple(kept_grid(spec.kept_filters, channels[cut])) for cut in spec.cut_layers}
-        return cls(grids, spec.selection_strategies, frozenset(searched))
+        return cls(
+            grids,
+            spec.selection_strategies,
+            frozenset(searched),
+            spec.feature_bits,
+            spec.noise_std,
+        )
 
     def __len__(self) -> int:
         """Return the number of topologies."""
         return len(self.topologies)
 
+    @property
+    def can_be_listed(self) -> bool:
+        """Whether there are finitely many topologies."""
+        return self.noise_std is None
+
     @cached_property
     def topologies(self) -> tuple[LocalTopology, ...]:
-        """Every topology once: by cut, then count, then strategy."""
+        """Every topology once: by cut, then count, then strategy, then bits."""
+        assert self.can_be_listed
         return tuple(
-            LocalTopology(cut, kept, strategy)
+            LocalTopology(cut, kept, strategy, 0, bits)
             for cut, grid in self.grids.items()
             for kept in grid
             for strategy in self.selection_strategies
             if self._exists(cut, kept, strategy)
+            for bits in self.feature_bits
+        )
+
+    def __contains__(self, topology: object) -> bool:
+        """Return whether a topology is one of the space."""
+        if not isinstance(topology, LocalTopology) or topology.selection_seed:
+            return False
+        cut, kept, strategy = (getattr(topology, name) for name in LOCAL_COLUMNS[:3])
+        low, high = self.noise_std or (0.0, 0.0)
+        return (
+            kept in self.grids.get(cut, ())
+            and strategy in self.selection_strategies
+            and self._exists(cut, kept, strategy)
+            and topology.feature_bits in self.feature_bits
+            and low <= topology.noise_std <= high
         )
 
     def _exists(self, cut: str, kept: int, strategy: str) -> bool:
@@ -108,10 +148,7 @@ class SearchSpace:
         Returns:
             Columns `TOPOLOGY_COLUMNS`.
         """
-        import pandas as pd
-
-        rows = [(t.cut_layer, t.kept_filters, t.selection_strategy, 0) for t in self.topologies]
-        return pd.DataFrame(rows, columns=list(TOPOLOGY_COLUMNS))
+        return topology_frame(self.topologies)
 
     def suggest(self, trial: BaseTrial) -> LocalTopology:
         """Let an Optuna trial choose a topology.
@@ -120,10 +157,11 @@ class SearchSpace:
         filters), so that every cut has the same variables and none draws counts it does not have.
 
         Args:
-            trial: The trial; gets ``cut_layer``, ``kept_position`` and ``selection_strategy``.
+            trial: The trial; gets ``cut_layer``, ``kept_position`` and ``selection_strategy``, and
+                ``feature_bits`` and ``noise_std`` where there is a choice.
 
         Returns:
-            One of `topologies`.
+            A topology of the space; noise is rounded to `NOISE_DECIMALS`.
         """
         cut = trial.suggest_categorical("cut_layer", list(self.grids))
         position = trial.suggest_float("kept_position", 0.0, 1.0)
@@ -132,16 +170,22 @@ class SearchSpace:
         kept = grid[min(int(position * len(grid)), len(grid) - 1)]
         if not self._exists(cut, kept, strategy):
             strategy = self.selection_strategies[0]
-        return LocalTopology(cut, kept, strategy)
+        bits, noise = self.feature_bits[0], 0.0
+        if len(self.feature_bits) > 1:
+            bits = trial.suggest_categorical("feature_bits", list(self.feature_bits))
+        if self.noise_std is not None:
+            noise = round(trial.suggest_float("noise_std", *self.noise_std), NOISE_DECIMALS)
+        return LocalTopology(cut, kept, strategy, 0, bits, noise)
 
     def parameters(self, topology: LocalTopology) -> dict[str, Any]:
         """Return Optuna parameters for which `suggest` returns a topology.
 
         Args:
-            topology: One of `topologies`.
+            topology: One of the space.
         """
         grid = self.grids[topology.cut_layer]
-        return {
+        sent = {name: getattr(topology, name) for name in self._sending()}
+        return sent | {
             "cut_layer": topology.cut_layer,
             "kept_position": (grid.index(topology.kept_filters) + 0.5) / len(grid),
             "selection_strategy": topology.selection_strategy,
@@ -151,8 +195,47 @@ class SearchSpace:
         """Return the Optuna distributions of the parameters."""
         from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-        return {
+        return self._sending() | {
             "cut_layer": CategoricalDistribution(tuple(self.grids)),
             "kept_position": FloatDistribution(0.0, 1.0),
             "selection_strategy": CategoricalDistribution(self.selection_strategies),
         }
+
+    def _sending(self) -> dict[str, BaseDistribution]:
+        """Return the distributions of how features are sent, where there is a choice."""
+        from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+        choices: dict[str, BaseDistribution] = {}
+        if len(self.feature_bits) > 1:
+            choices["feature_bits"] = CategoricalDistribution(self.feature_bits)
+        if self.noise_std is not None:
+            choices["noise_std"] = FloatDistribution(*self.noise_std)
+        return choices
+
+
+def told_columns(rows: pd.DataFrame) -> tuple[str, ...]:
+    """Return the topology columns that are written and shown.
+
+    Args:
+        rows: Columns `TOPOLOGY_COLUMNS`.
+
+    Returns:
+        All of them; without those that say how features are sent where it is always the default.
+    """
+    sent = [n for n, plain in SENDING_DEFAULTS.items() if (rows[n] != plain).any()]
+    return (*LOCAL_COLUMNS, *sent)
+
+
+def topology_frame(topologies: Iterable[LocalTopology]) -> pd.DataFrame:
+    """Return topologies as rows.
+
+    Args:
+        topologies: Any.
+
+    Returns:
+        Columns `TOPOLOGY_COLUMNS`.
+    """
+    import pandas as pd
+
+    rows = [tuple(vars(topology).values()) for topology in topologies]
+    return pd.DataFrame(rows, columns=list(TOPOLOGY_COLUMNS))

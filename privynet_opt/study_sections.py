@@ -9,11 +9,19 @@ from privynet_opt.constraints import Constraint, parse_constraints
 from privynet_opt.errors import ConstraintError
 from privynet_opt.metrics import parse_objectives
 from privynet_opt.toml_reader import Section
-from privynet_opt.topology import CLOSED_FORM_STRATEGIES, SELECTION_STRATEGIES
+from privynet_opt.topology import (
+    CLOSED_FORM_STRATEGIES,
+    FEATURE_BITS,
+    NOISE_DECIMALS,
+    SELECTION_STRATEGIES,
+)
 
 SAMPLERS = ("nsga2", "nsga3", "tpe", "random", "qmc", "gp", "hierarchical")
 """How the Optuna study chooses its trials; ``hierarchical`` is PrivyNet's own procedure, which
 makes one choice."""
+
+MOST_NOISE = 10.0
+"""In standard deviations of a channel: a signal a hundred times weaker than its noise."""
 
 DEFAULT_OBJECTIVES = ("accuracy", "psnr_db", "local_flops")
 
@@ -58,11 +66,21 @@ class SearchSpaceSpec:
         cut_layers: Names of the cuts, in network order.
         kept_filters: Counts of kept filters; each cut takes those below its channels, and all.
         selection_strategies: How kept filters may be chosen.
+        feature_bits: Bits per feature that may be sent.
+        noise_std: Least and most noise, in standard deviations of a channel; any value between them
+            is a topology of its own, so that a space with a range cannot be listed. None for none.
     """
 
     cut_layers: tuple[str, ...]
     kept_filters: tuple[int, ...]
     selection_strategies: tuple[str, ...]
+    feature_bits: tuple[int, ...] = (32,)
+    noise_std: tuple[float, float] | None = None
+
+    @property
+    def sends_plainly(self) -> bool:
+        """Whether features are always sent as float32 and without noise."""
+        return self.feature_bits == (32,) and self.noise_std is None
 
 
 @dataclass(frozen=True)
@@ -161,8 +179,31 @@ def read_search_space(section: Section) -> SearchSpaceSpec:
     if set(strategies) == {"searched"}:
         section.fault("selection_strategies", "name one that needs no search", "'searched' alone")
     strategies = tuple(sorted(strategies, key="searched".__eq__))
+    bits = section.take_list("feature_bits", int, (32,)) or (32,)
+    if set(bits) - set(FEATURE_BITS):
+        known = ", ".join(map(str, FEATURE_BITS))
+        section.fault("feature_bits", f"be some of {known}", str(list(bits)), "Such as [32, 8].")
+    noise_std = _noise_range(section)
     section.check_no_others()
-    return SearchSpaceSpec(cut_layers, tuple(sorted(kept_filters)), strategies)
+    bits = tuple(sorted(bits, reverse=True))
+    return SearchSpaceSpec(cut_layers, tuple(sorted(kept_filters)), strategies, bits, noise_std)
+
+
+def _noise_range(section: Section) -> tuple[float, float] | None:
+    """Read the least and the most noise."""
+    ends = section.take_list("noise_std", float, ())
+    if not ends:
+        return None
+    is_fine = all(round(end, NOISE_DECIMALS) == end for end in ends)
+    if len(ends) != 2 or not (is_fine and 0 <= ends[0] < ends[1] <= MOST_NOISE):
+        section.fault(
+            "noise_std",
+            f"be the least and the most noise, from 0 to {MOST_NOISE:g} in thousandths",
+            str(list(ends)),
+            "Such as [0.0, 1.0].",
+        )
+        return None
+    return ends[0], ends[1]
 
 
 def read_search(section: Section) -> SearchSpec:

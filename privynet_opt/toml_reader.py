@@ -118,12 +118,14 @@ class Section:
 
         Args:
             key: The key.
-            kind: ``str`` or ``int``.
+            kind: ``str``, ``int`` or ``float`` (whole numbers count).
             default: Taken where the key is missing; without one, missing or empty is a fault.
         """
         self.asked.append(key)
         what = f"be a list of {_PLURALS[kind]}"
         values = self.values.get(key, None if default is _REQUIRED else list(default))
+        if kind is float and isinstance(values, list):
+            values = [float(value) if type(value) is int else value for value in values]
         if not isinstance(values, list) or any(type(value) is not kind for value in values):
             self.fault(key, what, "nothing" if values is None else repr(values))
         elif not values and default is _REQUIRED:
@@ -191,4 +193,4 @@ _KINDS: dict[type, str] = {
     bool: "be true or false",
     dict: "be a table",
 }
-_PLURALS: dict[type, str] = {str: "texts in quotes", int: "whole numbers"}
+_PLURALS: dict[type, str] = {str: "texts in quotes", int: "whole numbers", float: "numbers"}

@@ -1,8 +1,10 @@
-"""A topology: where the network is cut and which output channels of the cut are kept."""
+"""A topology: where the network is cut, which output channels are kept, how features are sent."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 from privynet_opt.errors import TopologyError, did_you_mean
 
@@ -16,10 +18,26 @@ count. One module of `privynet_opt.selection` each."""
 SEEDED_STRATEGIES = frozenset({"random", "privynet"})
 """Strategies whose choice depends on `selection_seed`; the others ignore it."""
 
+FEATURE_BITS = (32, 16, 8, 4)
+"""Bits per feature that is sent: floats of 32 or 16, codes of 8 or 4."""
+
+NOISE_DECIMALS = 3
+"""Noise is a multiple of a thousandth of a deviation: finer differences cannot be measured, and
+tables write six digits."""
+
+LOCAL_COLUMNS = ("cut_layer", "kept_filters", "selection_strategy", "selection_seed")
+"""Columns that describe a local network wherever topologies are rows."""
+
+SENDING_DEFAULTS: dict[str, Any] = {"feature_bits": 32, "noise_std": 0.0}
+"""Columns that describe how its features are sent, and what they are unless a study asks."""
+
+TOPOLOGY_COLUMNS = (*LOCAL_COLUMNS, *SENDING_DEFAULTS)
+"""Columns that describe a topology."""
+
 
 @dataclass(frozen=True, order=True)
 class LocalTopology:
-    """A local network, described by the three decisions PrivyNet leaves open.
+    """A local network, by the three decisions PrivyNet leaves open, and how its features are sent.
 
     Attributes:
         cut_layer: Name of the cut, for example ``"conv6"`` or ``"conv7p"`` (after the pooling
@@ -27,15 +45,22 @@ class LocalTopology:
         kept_filters: Number of output channels of the cut that are kept, at least 1.
         selection_strategy: One of `SELECTION_STRATEGIES`.
         selection_seed: Seed of the choice; always 0 for strategies that draw nothing.
+        feature_bits: Bits per feature that is sent, one of `FEATURE_BITS`.
+        noise_std: Standard deviation of the Gaussian noise that the device adds to each feature,
+            anew for every image it sends and before it is coded; in standard deviations of the
+            feature's channel over the attacker's images.
 
     Raises:
-        TopologyError: On a strategy that does not exist, no filters, or a seed where none is used.
+        TopologyError: On a strategy or a number of bits that does not exist, no filters, a seed
+            where none is used, or noise that is negative or infinite.
     """
 
     cut_layer: str
     kept_filters: int
     selection_strategy: str
     selection_seed: int = 0
+    feature_bits: int = 32
+    noise_std: float = 0.0
 
     def __post_init__(self) -> None:
         if self.selection_strategy not in SELECTION_STRATEGIES:
@@ -54,9 +79,63 @@ class LocalTopology:
                 f"`selection_seed` must be 0 for the strategy {self.selection_strategy!r}, which "
                 f"draws nothing, but got selection_seed={self.selection_seed}. Leave it out."
             )
+        if self.feature_bits not in FEATURE_BITS:
+            raise TopologyError(
+                f"`feature_bits` must be one of {', '.join(map(str, FEATURE_BITS))}, but got "
+                f"feature_bits={self.feature_bits}. Choose one of these."
+            )
+        if not 0 <= self.noise_std < math.inf:
+            raise TopologyError(
+                f"`noise_std` must be at least 0 and finite, but got noise_std={self.noise_std}. "
+                "Give it in standard deviations of a channel, such as 0.5."
+            )
+
+    @classmethod
+    def of(cls, row: Any) -> LocalTopology:
+        """Return the topology that a row describes.
+
+        Args:
+            row: A mapping or a Series with `LOCAL_COLUMNS`; the other columns may be missing.
+        """
+        cut, kept, strategy, seed = (row[name] for name in LOCAL_COLUMNS)
+        bits, noise = (row.get(name, plain) for name, plain in SENDING_DEFAULTS.items())
+        return cls(str(cut), int(kept), str(strategy), int(seed), int(bits), float(noise))
+
+    @property
+    def is_sent_plainly(self) -> bool:
+        """Whether features are sent as float32 and without noise."""
+        return self.feature_bits == 32 and not self.noise_std
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields by name; how features are sent only where it is not the default."""
+        plain = SENDING_DEFAULTS.items()
+        return {name: value for name, value in vars(self).items() if (name, value) not in plain}
 
     def __str__(self) -> str:
         """Return the topology in words, as printed and shown in the report."""
-        filters = "filter" if self.kept_filters == 1 else "filters"
-        seed = f" (seed {self.selection_seed})" if self.selection_seed else ""
-        return f"{self.cut_layer}, {self.kept_filters} {filters} by {self.selection_strategy}{seed}"
+        return topology_words(*vars(self).values())
+
+
+def topology_words(
+    cut_layer: str,
+    kept_filters: int,
+    strategy: str,
+    seed: int = 0,
+    feature_bits: int = 32,
+    noise_std: float = 0.0,
+) -> str:
+    """Return a topology in one short phrase.
+
+    Args:
+        cut_layer: Name of the cut.
+        kept_filters: Number of kept filters.
+        strategy: Selection strategy.
+        seed: Selection seed; 0 is left out.
+        feature_bits: Bits per feature; 32 is left out.
+        noise_std: Noise in standard deviations of a channel; none is left out.
+    """
+    filters = "filter" if kept_filters == 1 else "filters"
+    drawn = f" (seed {seed})" if seed else ""
+    coded = f", {feature_bits} bits" if feature_bits != 32 else ""
+    noise = f", noise {noise_std:g}" if noise_std else ""
+    return f"{cut_layer}, {kept_filters} {filters} by {strategy}{drawn}{coded}{noise}"

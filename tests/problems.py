@@ -17,6 +17,7 @@ from typing import Any
 
 from privynet_opt.characterization.schema import COLUMNS, SCHEMA_VERSION
 from privynet_opt.cost import CutProfile, cut_costs
+from privynet_opt.topology import SENDING_DEFAULTS
 
 KEPT_FILTERS = (1, 2, 4, 8, 12, 16, 24, 32)
 STRATEGIES = ("random", "lda", "privacy")
@@ -74,7 +75,7 @@ def toy_truth(cut: CutProfile, kept: int, strategy: str) -> dict[str, float]:
 
 
 def toy_topologies() -> list[tuple[str, int, str, int]]:
-    """Return every topology of the toy search space, in its order of enumeration."""
+    """Return every local network of the toy search space, in its order of enumeration."""
     return [
         (cut.name, kept, strategy, 0)
         for cut in toy_cuts()
@@ -95,6 +96,7 @@ def toy_table_of_truth() -> list[dict[str, Any]]:
             "kept_filters": kept,
             "selection_strategy": strategy,
             "selection_seed": seed,
+            **SENDING_DEFAULTS,
         }
         rows.append({**topology, **toy_truth(cuts[name], kept, strategy), **costs})
     return rows
@@ -173,6 +175,37 @@ def write_toy_study(
     return directory
 
 
+def write_noisy_toy_study(directory: Path) -> Path:
+    """Write a toy study that may code features and add noise to them.
+
+    Args:
+        directory: Created where missing.
+
+    Returns:
+        The directory.
+    """
+    write_toy_study(directory, name="noisy-toy", with_table=False)
+    study = directory / "study.toml"
+    asked = "[search_space]\nfeature_bits = [32, 4]\nnoise_std = [0.0, 2.0]\n"
+    study.write_text(study.read_text().replace("[search_space]\n", asked))
+    rows = [row | SENDING_DEFAULTS for row in toy_rows(0.5)]
+    trained = [row for row in rows if row["fidelity"] == "standard" and not row["selection_seed"]]
+    for index, row in enumerate(trained[::2]):
+        noise = 2.0 if row["kept_filters"] == 1 else round(2.0 * (0.618 * index % 1), 3)
+        rows.append(sent_row(row, 4 if index % 2 else 32, noise))
+    write_toy_table(directory / "characterization.csv", rows)
+    return directory
+
+
+def sent_row(row: dict[str, Any], bits: int, noise_std: float) -> dict[str, Any]:
+    """Return what a measurement shows where features are coded and noisy: less of everything."""
+    lost = noise_std**2 / (1 + noise_std**2) + (0.1 if bits == 4 else 0.0)
+    psnr_db = row["psnr_db"] - lost * (row["psnr_db"] - 11)
+    leaks = {"psnr_db": psnr_db, "decoder_psnr_db": psnr_db, "ridge_psnr_db": psnr_db - 0.3}
+    told = {"accuracy": row["accuracy"] * (1 - 0.3 * lost), "ssim": (psnr_db - 12) / 16}
+    return row | leaks | told | {"feature_bits": bits, "noise_std": noise_std}
+
+
 def write_toy_table(path: Path, rows: list[dict[str, Any]]) -> Path:
     """Write a table and a valid sidecar beside it.
 
@@ -184,7 +217,9 @@ def write_toy_table(path: Path, rows: list[dict[str, Any]]) -> Path:
         `path`.
     """
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(COLUMNS), lineterminator="\n")
+        sent = {name for row in rows for name in row} & set(SENDING_DEFAULTS)
+        columns = [name for name in COLUMNS if name in sent or name not in SENDING_DEFAULTS]
+        writer = csv.DictWriter(file, fieldnames=columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     write_toy_sidecar(path)

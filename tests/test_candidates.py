@@ -18,7 +18,7 @@ from privynet_opt.candidates import (
 )
 from privynet_opt.constraints import parse_constraints
 from privynet_opt.cost import COST_NAMES
-from privynet_opt.search_space import TOPOLOGY_COLUMNS
+from privynet_opt.topology import SENDING_DEFAULTS, TOPOLOGY_COLUMNS
 
 TRUTH = pd.DataFrame(toy_table_of_truth())
 SPREAD = {"accuracy": 0.02, "psnr_db": 0.3, "ssim": 0.02}
@@ -37,7 +37,7 @@ class TrueProxies:
 
 
 def table(rows: list[dict[str, Any]] | None = None) -> Any:
-    frame = pd.DataFrame(toy_rows() if rows is None else rows)
+    frame = pd.DataFrame(toy_rows() if rows is None else rows).assign(**SENDING_DEFAULTS)
     trained = frame[frame["fidelity"].isin(["standard", "full"])]
     return SimpleNamespace(cuts={cut.name: cut for cut in toy_cuts()}, trained=trained)
 
@@ -68,7 +68,7 @@ def test_of_several_seeds_the_strongest_attack_and_the_mean_accuracy_count() -> 
     again |= {"psnr_db": first["psnr_db"] - 2, "ssim": first["ssim"] - 0.2}
     found = candidates(rows=[*rows, again])
     keys = list(TOPOLOGY_COLUMNS)
-    same = (found[keys] == [first[key] for key in keys]).all(axis=1)
+    same = (found[keys] == [{**SENDING_DEFAULTS, **first}[key] for key in keys]).all(axis=1)
     (measured,) = found[same].to_dict("records")
     assert measured["measured_psnr_db"] == first["psnr_db"]
     assert measured["measured_ssim"] == first["ssim"]

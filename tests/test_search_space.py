@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,9 @@ def space(toy_study: Path) -> SearchSpace:
 def test_enumeration_lists_every_topology_once_in_network_order(space: SearchSpace) -> None:
     frame = space.enumerate()
     assert list(frame.columns) == list(TOPOLOGY_COLUMNS)
-    assert [tuple(row) for row in frame.itertuples(index=False)] == toy_topologies()
+    assert [tuple(row) for row in frame.itertuples(index=False)] == [
+        (*topology, 32, 0.0) for topology in toy_topologies()
+    ]
     assert len(space) == len(frame) == len(space.rows)
 
 
@@ -95,3 +98,55 @@ def test_the_ends_of_the_position_are_the_ends_of_the_grid(space: SearchSpace) -
             "selection_strategy": "lda",
         }
         assert space.suggest(optuna.trial.FixedTrial(parameters)).kept_filters == kept
+
+
+SENDING = SearchSpaceSpec(("conv1", "conv3"), (2, 8, 32), ("lda", "random"), (32, 8), (0.0, 1.5))
+
+
+def test_bits_alone_are_listed_as_topologies_of_their_own() -> None:
+    space = SearchSpace.of_study(replace(SENDING, noise_std=None), CHANNELS)
+    plain = SearchSpace.of_study(replace(SENDING, noise_std=None, feature_bits=(32,)), CHANNELS)
+    assert space.can_be_listed
+    assert len(space) == 2 * len(plain)
+    for topology in space.topologies:
+        assert topology in space
+        assert space.suggest(optuna.trial.FixedTrial(space.parameters(topology))) == topology
+
+
+def test_noise_in_a_range_is_suggested_in_thousandths_and_cannot_be_listed() -> None:
+    space = SearchSpace.of_study(SENDING, CHANNELS)
+    assert not space.can_be_listed
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    found = []
+    for _ in range(200):
+        trial = study.ask()
+        found.append(space.suggest(trial))
+        assert trial.distributions == space.distributions()
+    assert all(topology in space for topology in found)
+    assert {topology.feature_bits for topology in found} == {32, 8}
+    noise = [topology.noise_std for topology in found]
+    assert min(noise) < 0.1 and max(noise) > 1.4
+    assert all(round(value, 3) == value for value in noise)
+    for topology in found[:20]:
+        assert space.suggest(optuna.trial.FixedTrial(space.parameters(topology))) == topology
+
+
+@pytest.mark.parametrize(
+    "topology",
+    [
+        LocalTopology("conv2", 2, "lda"),
+        LocalTopology("conv1", 3, "lda"),
+        LocalTopology("conv1", 2, "random", 1),
+        LocalTopology("conv1", 8, "random"),
+        LocalTopology("conv1", 2, "lda", 0, 4),
+        LocalTopology("conv1", 2, "lda", 0, 8, 1.501),
+    ],
+)
+def test_a_space_knows_what_is_not_in_it(topology: LocalTopology) -> None:
+    assert topology not in SearchSpace.of_study(SENDING, CHANNELS)
+
+
+def test_a_space_without_a_choice_of_sending_has_the_variables_it_always_had(
+    space: SearchSpace,
+) -> None:
+    assert set(space.distributions()) == {"cut_layer", "kept_position", "selection_strategy"}

@@ -120,6 +120,20 @@ def test_a_binary_file_is_refused(tmp_path: Path) -> None:
             "[characterization]\nsearched = { conv1 = [5] }",
             ["`characterization.searched.conv1` must be counts of `search_space.kept_filters`"],
         ),
+        (
+            "[search_space]",
+            "[search_space]\nfeature_bits = [32, 6]",
+            ["`search_space.feature_bits` must be some of 32, 16, 8, 4, but got [32, 6]"],
+        ),
+        (
+            "[search_space]",
+            "[search_space]\nnoise_std = [1.0, 0.5]",
+            ["`search_space.noise_std` must be the least and the most noise", "[1.0, 0.5]"],
+        ),
+        ("[search_space]", "[search_space]\nnoise_std = [0.5]", ["the least and the most noise"]),
+        ("[search_space]", "[search_space]\nnoise_std = [0, 11]", ["from 0 to 10"]),
+        ("[search_space]", "[search_space]\nnoise_std = [0, 0.12345]", ["in thousandths"]),
+        ("[search_space]", "[search_space]\nnoise_std = 0.5", ["must be a list of numbers"]),
         ("cloud = 100", "clod = 100", ["`characterization.images.clod`"]),
     ],
 )
@@ -163,3 +177,19 @@ def test_a_name_with_markup_is_only_a_title(tmp_path: Path) -> None:
     study = write_toy_study(tmp_path / "s")
     edited(study, "Closed-form toy", "<script>alert(1)</script>")
     assert load_study(study).title == "<script>alert(1)</script>"
+
+
+def test_features_are_sent_plainly_unless_a_study_asks(toy_study: Path) -> None:
+    space = load_study(toy_study).search_space
+    assert (space.feature_bits, space.noise_std, space.sends_plainly) == ((32,), None, True)
+    edited(
+        toy_study, "[search_space]", "[search_space]\nfeature_bits = [4, 32]\nnoise_std = [0, 1]"
+    )
+    space = load_study(toy_study).search_space
+    assert (space.feature_bits, space.noise_std, space.sends_plainly) == (
+        (32, 4),
+        (0.0, 1.0),
+        False,
+    )
+    edited(toy_study, "feature_bits = [4, 32]\nnoise_std = [0, 1]", "noise_std = []")
+    assert load_study(toy_study).search_space.sends_plainly

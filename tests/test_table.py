@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 from problems import toy_cuts, toy_rows, write_toy_sidecar, write_toy_table
 
+from privynet_opt.characterization.results import MeasurementFolder, write_table
 from privynet_opt.characterization.schema import COLUMNS, KEY
 from privynet_opt.characterization.table import load_table, validate_rows
 from privynet_opt.errors import TableError
+from privynet_opt.topology import SENDING_DEFAULTS
 
 CUTS = {cut.name: cut for cut in toy_cuts()}
 
@@ -249,3 +251,47 @@ def test_rows_can_be_checked_before_they_are_written() -> None:
         validate_rows(rows.assign(kept_filters=99), CUTS)
     with pytest.raises(TableError, match="at least one row"):
         validate_rows(rows.iloc[:0], CUTS)
+
+
+def test_how_features_are_sent_is_the_default_in_a_table_that_does_not_say(path: Path) -> None:
+    rows = load_table(path).rows
+    assert (rows["feature_bits"] == 32).all()
+    assert (rows["noise_std"] == 0).all()
+
+
+def test_a_table_writes_how_features_are_sent_only_where_it_varies(tmp_path: Path) -> None:
+    rows = [row | SENDING_DEFAULTS for row in toy_rows()]
+    cuts, path = [cut.name for cut in toy_cuts()], tmp_path / "characterization.csv"
+    write_table(path, rows, cuts, {})
+    assert not set(SENDING_DEFAULTS) & set(pd.read_csv(path).columns)
+    sent = {**rows[0], "feature_bits": 8, "noise_std": 0.618}
+    write_table(path, [*rows, sent], cuts, {})
+    written = pd.read_csv(path, dtype=str, keep_default_na=False)
+    assert written[written["noise_std"] == "0.618"]["feature_bits"].tolist() == ["8"]
+    validate_rows(written, CUTS)  # the same filters, sent otherwise, are another measurement
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ({"feature_bits": 6}, "column `feature_bits` must be one of 32, 16, 8, 4, but got"),
+        ({"noise_std": -1}, "column `noise_std` must be at least 0, but got"),
+    ],
+)
+def test_how_features_are_sent_obeys_its_rules(cells: dict[str, Any], said: str) -> None:
+    rows = [{**row, **SENDING_DEFAULTS} for row in toy_rows()]
+    rows[3] |= cells
+    with pytest.raises(TableError, match=said):
+        validate_rows(pd.DataFrame(rows), CUTS)
+
+
+def test_measurements_sent_otherwise_have_files_of_their_own(tmp_path: Path) -> None:
+    folder = MeasurementFolder(tmp_path)
+    plain = {**toy_rows()[0], "decoder_psnr_db": None}
+    folder.add(plain)
+    sent = {**plain, "feature_bits": 4, "noise_std": 0.25}
+    assert folder.has({**plain, **SENDING_DEFAULTS}) and not folder.has(sent)
+    folder.add(sent)
+    assert len(folder.rows()) == 2
+    assert folder.get(sent)["noise_std"] == 0.25
+    assert folder.get(plain)["feature_bits"] == 32

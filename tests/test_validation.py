@@ -22,8 +22,7 @@ from privynet_opt.characterization.table import load_table
 from privynet_opt.cli import main
 from privynet_opt.constraints import Constraint
 from privynet_opt.errors import OutputError, StudyError
-from privynet_opt.search_space import TOPOLOGY_COLUMNS
-from privynet_opt.topology import LocalTopology
+from privynet_opt.topology import LOCAL_COLUMNS, SENDING_DEFAULTS, LocalTopology
 from privynet_opt.validation import compare, neighbourhood
 
 LIMITS = ("--constraint", "psnr_db <= 17.5", "--constraint", "local_flops <= 1e6")
@@ -32,7 +31,8 @@ LIMITS = ("--constraint", "psnr_db <= 17.5", "--constraint", "local_flops <= 1e6
 def points(*psnr_db: float) -> pd.DataFrame:
     n = len(psnr_db)
     frame = pd.DataFrame({"cut_layer": "conv1", "kept_filters": range(1, n + 1)})
-    frame = frame.assign(selection_strategy="lda", selection_seed=0, psnr_db=psnr_db)
+    frame = frame.assign(selection_strategy="lda", selection_seed=0, **SENDING_DEFAULTS)
+    frame = frame.assign(psnr_db=psnr_db)
     frame = frame.assign(accuracy=np.linspace(0.5, 0.6, n), ssim=0.5)
     for target, half in (("accuracy", 0.02), ("psnr_db", 0.3), ("ssim", 0.05)):
         frame[f"{target}_lower"], frame[f"{target}_upper"] = (
@@ -73,7 +73,7 @@ def measured_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[
     def measure(spec, topologies, fidelity, training_seed, output, *rest):
         table = load_table(spec.table_path)
         calls.append({"fidelity": fidelity, "seed": training_seed, "rest": rest})
-        known = table.screen.set_index(list(TOPOLOGY_COLUMNS))
+        known = table.screen.set_index(list(LOCAL_COLUMNS))
         rows = []
         for t in topologies:
             row = known.loc[(t.cut_layer, t.kept_filters, t.selection_strategy, t.selection_seed)]

@@ -18,7 +18,7 @@ from privynet_opt.attacks.ridge import LinearDecoder
 from privynet_opt.networks.layers import ResidualBlock, condition_layer
 from privynet_opt.networks.mirroring import MirroredPairs
 from privynet_opt.networks.stacked import Stack
-from privynet_opt.networks.training import TrainingRecipe, mixed_precision, train
+from privynet_opt.networks.training import Receive, TrainingRecipe, mixed_precision, train
 
 WIDTH = 64
 BLOCKS = 4
@@ -105,6 +105,7 @@ def train_decoders(
     seed: int,
     mirrored: Tensor | None = None,
     capacity: int = 1,
+    receives: Sequence[Receive] | None = None,
 ) -> list[tuple[Decoder, int]]:
     """Train decoders from scratch, together; each ends as it would alone but for rounding.
 
@@ -117,6 +118,8 @@ def train_decoders(
         seed: Seed of initial weights and order.
         mirrored: Features of the mirrored images, to train on those as well.
         capacity: Multiplies the decoders' width and number of residual blocks.
+        receives: One for each decoder: makes of its features, each time they are shown, what
+            arrives of them; None where they arrive as they are.
 
     Returns:
         Each decoder at its best epoch, and the epochs it was trained.
@@ -133,8 +136,16 @@ def train_decoders(
 
     def losses(network: nn.Module, positions: Tensor) -> Tensor:
         seen, linear, truth = pairs.pick(positions, network.training)
+        if receives is None:
+            shown = stack.side_by_side(seen)
+        else:
+            views = [
+                receive(seen[:, list(own)]) for receive, own in zip(receives, kept, strict=True)
+            ]
+            shown = stack.joined(views)
+            linear = torch.cat([r.reconstruct(v) for r, v in zip(ridges, views, strict=True)], 1)
         with mixed_precision(features.device):
-            recovered = network(stack.side_by_side(seen), linear)
+            recovered = network(shown, linear)
         each = recovered.chunk(len(stack), 1)
         return torch.stack([functional.mse_loss(own, truth) for own in each])
 

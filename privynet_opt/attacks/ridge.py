@@ -112,16 +112,19 @@ class RidgeAttacker:
         cells = products.cells
         return cls(products.gram() / cells, products.cross() / cells, power / cells, mean_image)
 
-    def decoder(self, kept: Sequence[int]) -> LinearDecoder:
+    def decoder(self, kept: Sequence[int], error_power: Tensor | None = None) -> LinearDecoder:
         """Solve for the decoder of a subset.
 
         Args:
             kept: Channel indices of the cut.
+            error_power: Mean square of what noise and coding add to each of these channels, shape
+                ``(k,)``, independent of the features and of each other; None where nothing is.
 
         Returns:
             The decoder for features of those channels, in that order.
         """
-        solution = self.solve(kept, self.cross)
+        added = None if error_power is None else self._on_cells(error_power)
+        solution = self.solve(kept, self.cross, added=added)
         weight = solution[:-1].T.reshape(-1, len(kept), NEIGHBOURHOOD, NEIGHBOURHOOD)
         return LinearDecoder(weight.contiguous(), solution[-1].contiguous(), self.mean_image)
 
@@ -165,19 +168,36 @@ class RidgeAttacker:
         cells = (first + torch.arange(CELLS, device=device)).flatten()
         return torch.cat([cells, torch.tensor([len(self.gram) - 1], device=device)])
 
-    def solve(self, kept: Sequence[int], cross: Tensor, penalty: float = RIDGE) -> Tensor:
+    def _on_cells(self, error_power: Tensor) -> Tensor:
+        """Return what an error adds to the diagonal of the Gram matrix, shape ``(9 k,)``.
+
+        Beyond the edge of the grid there is nothing, and so no error.
+        """
+        size = self.mean_image.shape[-1]
+        grid = size // round((self.cross.shape[1] / 3) ** 0.5)
+        inside = error_power.new_tensor([grid - 1, grid, grid - 1]) / grid
+        return torch.outer(error_power, torch.outer(inside, inside).flatten()).flatten()
+
+    def solve(
+        self,
+        kept: Sequence[int],
+        cross: Tensor,
+        penalty: float = RIDGE,
+        added: Tensor | None = None,
+    ) -> Tensor:
         """Regress targets on the neighbourhoods of some channels.
 
         Args:
             kept: Channel indices of the cut.
             cross: Mean product of all neighbourhoods and the targets, shape ``(9 C + 1, t)``.
             penalty: Ridge penalty; the constant goes almost unpenalised.
+            added: Mean square of errors on the neighbourhoods, shape ``(9 k,)``; None for none.
 
         Returns:
             Coefficients, shape ``(9 k + 1, t)``.
         """
         rows = self.rows(kept)
         block = self.gram[rows][:, rows].clone()
-        block.diagonal()[:-1] += penalty
+        block.diagonal()[:-1] += penalty if added is None else penalty + added
         block.diagonal()[-1] += CONSTANT_PENALTY
         return torch.cholesky_solve(cross[rows], torch.linalg.cholesky(block))

@@ -2,7 +2,8 @@
 
 An attacker who receives more can always ignore the surplus (data-processing inequality), so with
 a perfect attacker a superset of channels never leaks less, a deeper cut of all channels never
-more than a shallower one, and a trained decoder never less than the closed form it starts from.
+more than a shallower one, coded or noisy features never more than the same sent plainly, and a
+trained decoder never less than the closed form it starts from.
 Whatever breaks one of these rules is a weak attack, not privacy.
 """
 
@@ -14,10 +15,18 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from privynet_opt.characterization.envelope import NESTED_STRATEGIES, in_depth_order
-from privynet_opt.characterization.schema import FIDELITIES, KEY, NOISE_DB
+from privynet_opt.characterization.envelope import (
+    NESTED_STRATEGIES,
+    in_depth_order,
+    sent_plainly,
+)
+from privynet_opt.characterization.schema import FIDELITIES, NOISE_DB
 from privynet_opt.characterization.table import CharacterizationTable
-from privynet_opt.topology import LocalTopology
+from privynet_opt.topology import (
+    LOCAL_COLUMNS,
+    TOPOLOGY_COLUMNS,
+    LocalTopology,
+)
 
 CLOSED_FORM = "the closed form on the same channels"
 """What shows that a decoder was trained too little."""
@@ -28,6 +37,7 @@ DOUBLED = "a decoder twice as wide and deep"
 RULES = {
     "training": "a trained decoder recovers no less than the closed form",
     "superset": "more of the same channels leak no less",
+    "sending": "fewer bits or noise leak no more",
     "capacity": "a larger decoder recovers no more",
     "depth": "all channels of a deeper cut leak no more than those of a shallower one",
 }
@@ -92,10 +102,12 @@ def audit_table(table: CharacterizationTable, noise_db: float = NOISE_DB) -> Aud
     violations: list[Violation] = []
     for fidelity in FIDELITIES:
         rows = everything[everything["fidelity"] == fidelity]
-        parts, wholes = rows[~is_whole[rows.index]], rows[is_whole[rows.index]]
+        plain = rows[sent_plainly(rows)]
+        parts, wholes = plain[~is_whole[plain.index]], plain[is_whole[plain.index]]
         for rule, pairs in (
             ("training", _training(rows)),
             ("superset", pd.concat([_nested(parts), _within(parts, wholes)])),
+            ("sending", _sending(rows)),
             ("depth", _depth(wholes)),
         ):
             if len(pairs):
@@ -124,10 +136,12 @@ def side_attacks(table: CharacterizationTable) -> pd.DataFrame:
     entries = pd.DataFrame(table.sidecar.get("side_attacks", []))
     if entries.empty:
         return entries
-    usual = table.rows[table.rows["fidelity"] == "standard"].rename_axis("usual").reset_index()
-    usual = usual.sort_values("training_seed").drop_duplicates(list(KEY[:4]))
-    usual = usual[["usual", *KEY[:4], "psnr_db"]].rename(columns={"psnr_db": "usual_psnr_db"})
-    both = entries.merge(usual, on=list(KEY[:4]))
+    keys = list(LOCAL_COLUMNS)
+    usual = table.rows[(table.rows["fidelity"] == "standard") & sent_plainly(table.rows)]
+    usual = usual.rename_axis("usual").reset_index()
+    usual = usual.sort_values("training_seed").drop_duplicates(keys)
+    usual = usual[["usual", *keys, "psnr_db"]].rename(columns={"psnr_db": "usual_psnr_db"})
+    both = entries.merge(usual, on=keys)
     return both.assign(gain_db=both["psnr_db"] - both["usual_psnr_db"])
 
 
@@ -143,7 +157,8 @@ def _doubled(table: CharacterizationTable) -> pd.DataFrame:
 
 def _violation(rule: str, rows: pd.DataFrame, pair: dict[Hashable, Any]) -> Violation:
     weak, strong = (_topology(rows.loc[pair[role]]) for role in ("weak", "strong"))
-    same = (rows[list(KEY[:4])] == rows.loc[pair["weak"], list(KEY[:4])]).all(axis=1)
+    keys = list(TOPOLOGY_COLUMNS)
+    same = (rows[keys] == rows.loc[pair["weak"], keys]).all(axis=1)
     fidelity = rows.loc[pair["weak"], "fidelity"]
     again = max(rows.loc[same, "fidelity"], key=FIDELITIES.index)
     return Violation(
@@ -184,6 +199,15 @@ def _within(parts: pd.DataFrame, wholes: pd.DataFrame) -> pd.DataFrame:
     return _pairs(pd.concat([parts, wholes]), weak=found.index, strong=found)
 
 
+def _sending(rows: pd.DataFrame) -> pd.DataFrame:
+    """Compare each local network whose features are sent plainly with those coded or noisy."""
+    keys, plain = [*LOCAL_COLUMNS, "training_seed"], sent_plainly(rows)
+    labelled = rows.rename_axis("label").reset_index()[[*keys, "label"]]
+    is_plain = plain.to_numpy()
+    pairs = labelled[is_plain].merge(labelled[~is_plain], on=keys, suffixes=("", "_sent"))
+    return _pairs(rows, weak=pairs["label"], strong=pairs["label_sent"])
+
+
 def _depth(wholes: pd.DataFrame) -> pd.DataFrame:
     """Compare each whole cut with the least leaky whole cut before it."""
     least = wholes["psnr_db"] == wholes["psnr_db"].cummin()
@@ -199,8 +223,7 @@ def _pairs(rows: pd.DataFrame, weak: Labels, strong: Labels) -> pd.DataFrame:
 
 
 def _topology(row: pd.Series[Any]) -> LocalTopology:
-    cut_layer, kept_filters, strategy, seed = (row[name] for name in KEY[:4])
-    return LocalTopology(cut_layer, int(kept_filters), strategy, int(seed))
+    return LocalTopology.of(row)
 
 
 def _spreads(rows: pd.DataFrame) -> pd.DataFrame:

@@ -24,6 +24,7 @@ from privynet_opt.characterization.greedy_order import greedy_order
 from privynet_opt.characterization.whole_image_view import WholeImageView
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import Backbone
+from privynet_opt.networks.coding import extremes
 from privynet_opt.networks.cuts import Cut
 from privynet_opt.networks.local import build_head
 from privynet_opt.networks.magnitude import filter_magnitudes
@@ -44,6 +45,8 @@ class CutBank:
             the mean image centres each pixel, lets a decoder that is the same at every cell be
             exact where features determine the image.
         std: Per-channel standard deviation around it, shape ``(1, C, 1, 1)``.
+        extremes: Lowest and highest feature of each channel on the cloud's images, not
+            standardised, shape ``(C,)`` each: the ends of codes.
         ridge: Closed-form attacker of every subset.
         statistics: What the selection strategies need.
         features: Standardised float16 features of every channel, ``(n, C, h, w)``, of the
@@ -51,6 +54,7 @@ class CutBank:
         score_features: Standardised float16 features of the scored images, ``(n, C, h, w)``.
         score_images: The scored images in [0, 1], float32.
         score_labels: Their labels.
+        seen: Yields the standardised features of so many first images of a split, in batches.
         whole_image: Returns what the fidelity ``screen`` needs beside these; computed when first
             asked for.
     """
@@ -59,12 +63,14 @@ class CutBank:
     source: FeatureSource
     mean: Tensor
     std: Tensor
+    extremes: tuple[Tensor, Tensor]
     ridge: RidgeAttacker
     statistics: ChannelStatistics
     features: dict[str, Tensor]
     score_features: Tensor
     score_images: Tensor
     score_labels: Tensor
+    seen: Callable[[str, int], Iterator[Tensor]]
     whole_image: Callable[[], WholeImageView]
 
     def with_searched(self, searched: Mapping[tuple[str, int], tuple[int, ...]]) -> CutBank:
@@ -189,9 +195,11 @@ def build_bank(source: FeatureSource) -> CutBank:
     n_classes = len(splits.cloud.class_names)
     scatter = ClassScatter(n_classes)
 
+    ends: list[tuple[Tensor, Tensor]] = []
     pooled: list[tuple[Tensor, Tensor]] = []
     for seen, labels in view.cloud(source):
         scatter.add(seen, labels)
+        ends.append(extremes([seen * std + mean]))
         pooled.append((pool_features(seen), labels))
     score = torch.cat([standardise(f, mean, std).half() for f in source.batches("score")])
     features = {split: source.kept.pop(split) for split in ("attacker", "cloud") if source.keep}
@@ -209,6 +217,10 @@ def build_bank(source: FeatureSource) -> CutBank:
         source=source,
         mean=mean,
         std=std,
+        extremes=(
+            torch.stack([low for low, _ in ends]).amin(0),
+            torch.stack([high for _, high in ends]).amax(0),
+        ),
         ridge=ridge,
         statistics=ChannelStatistics(
             discriminability=scatter.fisher_ratio().cpu().numpy(),
@@ -222,5 +234,6 @@ def build_bank(source: FeatureSource) -> CutBank:
         score_features=score,
         score_images=splits.score.images.to(device).float() / 255,
         score_labels=splits.score.labels.to(device),
+        seen=seen_of,
         whole_image=functools.cache(lambda: WholeImageView.of(splits, mean / std, seen_of, score)),
     )

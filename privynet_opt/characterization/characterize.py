@@ -90,6 +90,11 @@ def characterize(
             f"`stack` must be 1 where networks start from amortised ones, but got {stack}. "
             "Leave it out, or start from scratch."
         )
+    if start != "scratch" and not spec.search_space.sends_plainly:
+        raise StudyError(
+            "`start` must be scratch where a study codes features or adds noise, since amortised "
+            f"networks know neither, but got {start!r}. Leave --start out."
+        )
     output = output.resolve()
     inputs = StudyInputs.load(spec, data, weights, skip_bad)
     cuts = inputs.cuts

@@ -1,11 +1,16 @@
-"""Which topologies are measured: all of the space in closed form, a spread of it by training."""
+"""Which topologies are measured: all of the space in closed form, a spread of it by training.
+
+How features are sent is no factor of this product: a spread of topologies is measured a second time
+with bits and noise of its own.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
-from privynet_opt.topology import SEEDED_STRATEGIES, LocalTopology
+from privynet_opt.topology import NOISE_DECIMALS, SEEDED_STRATEGIES, LocalTopology
 
 GOLDEN = (math.sqrt(5) - 1) / 2
 """Multiples of it, modulo 1, spread evenly however many are taken."""
@@ -85,3 +90,32 @@ def trained_topologies(
         chosen.setdefault(LocalTopology(cut, count, strategy))
         index += 1
     return list(chosen)
+
+
+def sent_otherwise(
+    topologies: Sequence[LocalTopology],
+    feature_bits: Sequence[int],
+    noise_range: tuple[float, float] | None,
+) -> list[LocalTopology]:
+    """Return topologies with their features coded or noisy, one for each.
+
+    Args:
+        topologies: Those whose features are sent plainly, in the order of their worth.
+        feature_bits: The study's bits per feature.
+        noise_range: Its least and most noise; None for none.
+
+    Returns:
+        For each topology, in its order, the same filters with bits in turn and noise spread evenly
+        over the range; the first of each cut has the most noise, so that no topology of the cut has
+        more than was measured. Those that this would send plainly are left out.
+    """
+    low, high = noise_range or (0.0, 0.0)
+    begun: set[str] = set()
+    sent = []
+    for index, topology in enumerate(topologies):
+        share = (index * GOLDEN) % 1 if topology.cut_layer in begun else 1.0
+        begun.add(topology.cut_layer)
+        bits = feature_bits[index % len(feature_bits)]
+        noise = round(low + (high - low) * share, NOISE_DECIMALS)
+        sent.append(replace(topology, feature_bits=bits, noise_std=noise))
+    return [topology for topology in sent if not topology.is_sent_plainly]

@@ -1,7 +1,8 @@
 """The monotone envelope: what an attacker reaches who also tries the weaker attacks of a table.
 
-Whoever receives a superset of channels can ignore the surplus, and whoever receives all channels
-of a cut can compute every deeper cut; so the attack measured there is open to him too. Proxies
+Whoever receives a superset of channels can ignore the surplus, whoever receives all channels of a
+cut can compute every deeper cut, and whoever receives floats can code them and add noise; so the
+attack measured there is open to him too. Proxies
 learn from privacy losses that are raised to it, so that no weak attack makes a topology look
 private.
 """
@@ -10,13 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from privynet_opt.characterization.table import CharacterizationTable
 from privynet_opt.cost import CutProfile
-
-if TYPE_CHECKING:
-    import pandas as pd
+from privynet_opt.topology import SENDING_DEFAULTS, TOPOLOGY_COLUMNS
 
 NESTED_STRATEGIES = ("random", "lda", "privacy", "magnitude", "greedy")
 """Strategies whose smaller choices are part of their larger ones, seed by seed."""
@@ -61,8 +61,20 @@ def in_depth_order(
     return ordered, ordered["kept_filters"] == ordered["cut_layer"].map(channels)
 
 
+def sent_plainly(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Return which measurements are of features sent as float32 and without noise.
+
+    Args:
+        rows: Measurements.
+    """
+    return (rows[list(SENDING_DEFAULTS)] == pd.Series(SENDING_DEFAULTS)).all(axis=1)
+
+
 def _raised(rows: pd.DataFrame, is_whole: pd.Series[bool], loss: str) -> pd.Series[float]:
-    leak = rows[loss].groupby([rows[name] for name in (*CHAIN, "kept_filters")]).transform("max")
+    # Of the same local network, what is sent plainly leaks no less than what is coded or noisy;
+    # two that are not sent plainly are not comparable.
+    own = rows[loss].groupby([rows[n] for n in ("fidelity", *TOPOLOGY_COLUMNS)]).transform("max")
+    leak = own.groupby([rows[name] for name in (*CHAIN, "kept_filters")]).transform("max")
 
     nested = rows.assign(leak=leak)[~is_whole & rows["selection_strategy"].isin(NESTED_STRATEGIES)]
     nested = nested.sort_values("kept_filters", kind="stable")
@@ -73,4 +85,4 @@ def _raised(rows: pd.DataFrame, is_whole: pd.Series[bool], loss: str) -> pd.Seri
 
     from_the_deepest = rows.assign(leak=leak)[is_whole].iloc[::-1]
     leak.update(from_the_deepest.groupby("fidelity")["leak"].cummax())
-    return leak
+    return leak.where(sent_plainly(rows), own)

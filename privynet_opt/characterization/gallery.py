@@ -23,7 +23,8 @@ from privynet_opt.characterization.gallery_store import (
     Strip,
     write_strip,
 )
-from privynet_opt.characterization.schema import KEY
+from privynet_opt.characterization.schema import measurement_name
+from privynet_opt.topology import LocalTopology
 
 N_IMAGES = 8
 
@@ -65,9 +66,10 @@ class Gallery:
             attacker: Who recovered it.
             recovered: What it recovered of all scored images, ``(n, 3, size, size)``.
         """
-        facts = {name: key[name] for name in KEY} | {"attacker": attacker}
-        name = "--".join(str(key[column]) for column in KEY)
-        self._write(name, RECOVERED, recovered[self.positions].float().clamp(0, 1), facts)
+        told = {name: key[name] for name in ("fidelity", "training_seed")}
+        facts = LocalTopology.of(key).as_dict() | told | {"attacker": attacker}
+        shown = recovered[self.positions].float().clamp(0, 1)
+        self._write(measurement_name(key), RECOVERED, shown, facts)
 
     def _write(self, name: str, kind: str, seen: Tensor, facts: Mapping[str, Any]) -> None:
         psnr = tuple(round(v, 3) for v in psnr_db(self.originals, seen).tolist())

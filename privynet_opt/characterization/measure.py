@@ -23,6 +23,7 @@ from privynet_opt.characterization.own_networks import (
     learn,
 )
 from privynet_opt.characterization.recipes import ADAPTATION
+from privynet_opt.characterization.transmission import Transmission
 from privynet_opt.selection import kept_channels
 from privynet_opt.topology import LocalTopology
 
@@ -43,12 +44,18 @@ def measure_screen(bank: CutBank, topology: LocalTopology) -> Row:
     """
     started = time.perf_counter()
     kept = list(kept_channels(topology, bank.statistics))
-    view = bank.whole_image()
-    recovered = bank.ridge.decoder(kept).reconstruct_all(bank.score_features[:, kept])
-    leak, _ = _privacy_loss(bank, recovered, "thumbnail", view.recover(kept, recovered))
+    sent = Transmission.of(topology, bank, kept)
+    seen, own = bank.score_features[:, kept], kept
+    if sent.is_plain:
+        power, whole = None, bank.whole_image()
+    else:
+        power, whole = sent.error_power(seen), sent.whole_image(bank, kept)
+        seen, own = sent.scored(seen), list(range(len(kept)))
+    recovered = bank.ridge.decoder(kept, power).reconstruct_all(seen)
+    leak, _ = _privacy_loss(bank, recovered, "thumbnail", whole.recover(own, recovered))
     return {
         **_key(topology, "screen", 0),
-        "accuracy": float((view.scores(kept).argmax(1) == bank.score_labels).float().mean()),
+        "accuracy": float((whole.scores(own).argmax(1) == bank.score_labels).float().mean()),
         **leak,
         "decoder_psnr_db": None,
         "decoder_epochs": 0,
@@ -63,11 +70,12 @@ def measure_amortised(bank: CutBank, networks: AmortisedNetworks, topology: Loca
     Args:
         bank: The topology's cut.
         networks: The cut's trained networks.
-        topology: What is measured.
+        topology: What is measured; its features must be sent plainly.
 
     Returns:
         A row of fidelity ``amortised``; the privacy loss is that of the stronger attacker.
     """
+    assert topology.is_sent_plainly  # the plan asks for no other
     started = time.perf_counter()
     kept = list(kept_channels(topology, bank.statistics))
     decoder_epochs = networks.epochs[0]
@@ -103,7 +111,8 @@ def measure_trained(
         topology: What is measured.
         fidelity: ``"standard"`` or ``"full"``.
         training_seed: Seed of both networks.
-        start: Trained networks of the cut to start from; None starts from scratch.
+        start: Trained networks of the cut to start from; None starts from scratch, as it must
+            where features are not sent plainly.
         gallery: Keeps some of what the stronger attacker recovered; None keeps nothing.
 
     Returns:
@@ -111,6 +120,7 @@ def measure_trained(
     """
     if start is None:
         return measure_stack(bank, [topology], fidelity, training_seed, gallery)[0]
+    assert topology.is_sent_plainly
     started = time.perf_counter()
     kept = list(kept_channels(topology, bank.statistics))
     outcome = attack_and_learn_from(start, bank, kept, fidelity, training_seed)
@@ -139,8 +149,9 @@ def measure_stack(
     """
     started = time.perf_counter()
     kept = [list(kept_channels(topology, bank.statistics)) for topology in topologies]
-    attacks = attack(bank, kept, fidelity, training_seed)
-    learned = learn(bank, kept, fidelity, training_seed)
+    sent = [Transmission.of(t, bank, own) for t, own in zip(topologies, kept, strict=True)]
+    attacks = attack(bank, kept, fidelity, training_seed, sent=sent)
+    learned = learn(bank, kept, fidelity, training_seed, sent)
     rows = [
         _trained_row(bank, _key(topology, fidelity, training_seed), *own, gallery)
         for topology, own in zip(topologies, zip(attacks, learned, strict=True), strict=True)
@@ -172,7 +183,8 @@ def measure_attack(
     """
     started = time.perf_counter()
     kept = list(kept_channels(topology, bank.statistics))
-    ((linear, recovered, epochs),) = attack(bank, [kept], fidelity, training_seed, capacity)
+    sent = [Transmission.of(topology, bank, kept)]
+    ((linear, recovered, epochs),) = attack(bank, [kept], fidelity, training_seed, capacity, sent)
     leak, seen = _privacy_loss(bank, linear, "decoder", recovered)
     if gallery is not None:
         gallery.add(_key(topology, fidelity, training_seed), leak["attacker"], seen)
@@ -220,11 +232,4 @@ def _privacy_loss(
 
 
 def _key(topology: LocalTopology, fidelity: str, training_seed: int) -> Row:
-    return {
-        "cut_layer": topology.cut_layer,
-        "kept_filters": topology.kept_filters,
-        "selection_strategy": topology.selection_strategy,
-        "selection_seed": topology.selection_seed,
-        "fidelity": fidelity,
-        "training_seed": training_seed,
-    }
+    return {**vars(topology), "fidelity": fidelity, "training_seed": training_seed}

@@ -11,7 +11,9 @@ from privynet_opt.attacks.decoder import reconstruct, train_decoders
 from privynet_opt.attacks.fine_tuning import fine_tune
 from privynet_opt.characterization.bank import CutBank
 from privynet_opt.characterization.recipes import MIRRORING, TRAINED
+from privynet_opt.characterization.transmission import Transmission
 from privynet_opt.networks.cloud import classify, train_cloud_networks
+from privynet_opt.networks.training import Receive
 
 Attack = tuple[Tensor, Tensor, int]
 """Linear and trained reconstructions of the scored images, epochs of the decoder."""
@@ -21,7 +23,12 @@ Classification = tuple[Tensor, int]
 
 
 def attack(
-    bank: CutBank, kept: Sequence[Sequence[int]], fidelity: str, seed: int, capacity: int = 1
+    bank: CutBank,
+    kept: Sequence[Sequence[int]],
+    fidelity: str,
+    seed: int,
+    capacity: int = 1,
+    sent: Sequence[Transmission] = (),
 ) -> list[Attack]:
     """Train decoders for some subsets of a cut's channels, together, and attack with each.
 
@@ -31,6 +38,7 @@ def attack(
         fidelity: ``"standard"`` or ``"full"``.
         seed: Seed of the decoders.
         capacity: Width and blocks of the decoders, in multiples of the usual ones.
+        sent: How the features of each subset are sent; nothing where all arrive as they are.
 
     Returns:
         What each recovers.
@@ -39,19 +47,36 @@ def attack(
     used, places = _shared(kept)
     features, images = attacker_set(bank, used, recipe.max_images)
     mirrored = bank.mirrored("attacker", used) if _mirrors(bank, fidelity) else None
-    ridges = [bank.ridge.decoder(own) for own in kept]
+    ridges = [
+        bank.ridge.decoder(own, None if way is None else way.error_power(_scored(bank, own)))
+        for own, way in _ways(kept, sent)
+    ]
     decoders = train_decoders(
-        features, places, images, ridges, recipe.decoder, seed, mirrored, capacity
+        features,
+        places,
+        images,
+        ridges,
+        recipe.decoder,
+        seed,
+        mirrored,
+        capacity,
+        _receivers(kept, sent, seed),
     )
     attacks = []
-    for own, ridge, (decoder, epochs) in zip(kept, ridges, decoders, strict=True):
-        seen = bank.score_features[:, list(own)]
+    for (own, way), ridge, (decoder, epochs) in zip(
+        _ways(kept, sent), ridges, decoders, strict=True
+    ):
+        seen = _scored(bank, own, way)
         attacks.append((ridge.reconstruct_all(seen), reconstruct(decoder, ridge, seen), epochs))
     return attacks
 
 
 def learn(
-    bank: CutBank, kept: Sequence[Sequence[int]], fidelity: str, seed: int
+    bank: CutBank,
+    kept: Sequence[Sequence[int]],
+    fidelity: str,
+    seed: int,
+    sent: Sequence[Transmission] = (),
 ) -> list[Classification]:
     """Train cloud networks for some subsets of a cut's channels, together, and classify with each.
 
@@ -60,6 +85,7 @@ def learn(
         kept: Channel indices of each subset.
         fidelity: ``"standard"`` or ``"full"``.
         seed: Seed of the networks.
+        sent: As for `attack`.
 
     Returns:
         What each gets right.
@@ -70,11 +96,18 @@ def learn(
     mirrored = bank.mirrored("cloud", used) if _mirrors(bank, fidelity) else None
     n_classes = len(bank.source.splits.cloud.class_names)
     networks = train_cloud_networks(
-        features, places, labels, n_classes, recipe.cloud, seed, mirrored
+        features,
+        places,
+        labels,
+        n_classes,
+        recipe.cloud,
+        seed,
+        mirrored,
+        receives=_receivers(kept, sent, seed),
     )
     return [
-        (classify(network, bank.score_features[:, list(own)]) == bank.score_labels, epochs)
-        for own, (network, epochs) in zip(kept, networks, strict=True)
+        (classify(network, _scored(bank, own, way)) == bank.score_labels, epochs)
+        for (own, way), (network, epochs) in zip(_ways(kept, sent), networks, strict=True)
     ]
 
 
@@ -119,6 +152,35 @@ def _cloud_set(bank: CutBank, kept: Sequence[int], max_images: int) -> tuple[Ten
     """Return the cloud's features and labels."""
     heard = bank.features["cloud"][:max_images, list(kept)]
     return heard, bank.source.splits.cloud.labels[: len(heard)].to(heard.device)
+
+
+Ways = list[tuple[Sequence[int], Transmission | None]]
+"""Channel indices of each subset, and how they are sent unless they arrive as they are."""
+
+
+def _ways(kept: Sequence[Sequence[int]], sent: Sequence[Transmission]) -> Ways:
+    ways = [None if way.is_plain else way for way in sent] or [None] * len(kept)
+    return list(zip(kept, ways, strict=True))
+
+
+def _receivers(
+    kept: Sequence[Sequence[int]], sent: Sequence[Transmission], seed: int
+) -> list[Receive] | None:
+    """Return what makes features of training images those that arrive, noise drawn each time."""
+    ways = [way for _, way in _ways(kept, sent)]
+    if not any(ways):
+        return None
+    return [_as_they_are if way is None else way.receiver(seed) for way in ways]
+
+
+def _as_they_are(features: Tensor) -> Tensor:
+    return features
+
+
+def _scored(bank: CutBank, kept: Sequence[int], way: Transmission | None = None) -> Tensor:
+    """Return what arrives of the scored images' features."""
+    seen = bank.score_features[:, list(kept)]
+    return seen if way is None else way.scored(seen)
 
 
 def _mirrors(bank: CutBank, fidelity: str) -> bool:

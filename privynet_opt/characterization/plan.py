@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from privynet_opt.characterization.design import kept_grid, screen_topologies, trained_topologies
+from privynet_opt.characterization.design import (
+    kept_grid,
+    screen_topologies,
+    sent_otherwise,
+    trained_topologies,
+)
 from privynet_opt.characterization.schema import TRAINED_FIDELITIES
 from privynet_opt.errors import StudyError
 from privynet_opt.topology import LocalTopology
@@ -63,7 +68,9 @@ def plan(
     Returns:
         Topology and fidelity pairs by cut layer; every trained topology is screened as well, and
         where a subset is searched every strategy is trained, so that its gain is known. A screen
-        alone searches nothing.
+        alone searches nothing. Where the study codes features or adds noise, every planned topology
+        of its own choice of channels is trained a second time, with bits and noise from
+        `design.sent_otherwise`; amortised networks are of features sent plainly.
 
     Raises:
         StudyError: If a searched subset is to keep all channels of its cut, or more.
@@ -72,6 +79,8 @@ def plan(
     grids = {cut.name: kept_grid(space.kept_filters, cut.channels) for cut in cuts}
     trained = planned_training(spec, cuts, n_trained)
     converged = spread_topologies(spec, cuts, n_trained, settings.full_topologies)
+    sent = _sent(spec, spread_topologies(spec, cuts, n_trained, len(trained)))
+    sent_converged = sent[: len(_sent(spec, converged))]
     wanted: dict[str, tuple[tuple[LocalTopology, str], ...]] = {}
     for cut, grid in grids.items():
         # Searching takes the cut's trained networks, which a screen alone must not wait for.
@@ -86,14 +95,21 @@ def plan(
         )
         compared = [t for t in screened if t.kept_filters in searched]
         mine = {
-            "standard": [*compared, *(t for t in trained if t.cut_layer == cut)],
-            "full": [t for t in converged if t.cut_layer == cut],
+            "standard": [*compared, *(t for t in [*trained, *sent] if t.cut_layer == cut)],
+            "full": [t for t in [*converged, *sent_converged] if t.cut_layer == cut],
         }
         pairs = [(t, "screen") for t in dict.fromkeys([*screened, *mine["standard"]])]
         if "amortised" in fidelities:
-            pairs += [(t, "amortised") for t, _ in pairs]
+            pairs += [(t, "amortised") for t, _ in pairs if t.is_sent_plainly]
         for fidelity in TRAINED_FIDELITIES:
             if fidelity in fidelities:
                 pairs += [(t, fidelity) for t in dict.fromkeys(mine[fidelity])]
         wanted[cut] = tuple(pairs)
     return wanted
+
+
+def _sent(spec: StudySpec, topologies: Sequence[LocalTopology]) -> list[LocalTopology]:
+    space = spec.search_space
+    if space.sends_plainly:
+        return []
+    return sent_otherwise(topologies, space.feature_bits, space.noise_std)

@@ -18,8 +18,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from privynet_opt.characterization.schema import COLUMNS, FIDELITIES, KEY, SCHEMA_VERSION
+from privynet_opt.characterization.schema import (
+    COLUMNS,
+    FIDELITIES,
+    SCHEMA_VERSION,
+    measurement_name,
+)
 from privynet_opt.errors import OutputError, TableError
+from privynet_opt.topology import LOCAL_COLUMNS, SENDING_DEFAULTS
 
 Row = dict[str, Any]
 
@@ -79,8 +85,7 @@ class MeasurementFolder:
         Args:
             key: At least the columns of `schema.KEY`.
         """
-        row: Row = json.loads(self._path(key).read_text())
-        return row
+        return _read_row(self._path(key))
 
     def add(self, row: Row) -> None:
         """Store a finished measurement.
@@ -126,7 +131,7 @@ class MeasurementFolder:
         Args:
             entry: From `side_attack.SideAttack`.
         """
-        names = (*KEY[:4], "capacity", "images_sha256")
+        names = (*LOCAL_COLUMNS, "capacity", "images_sha256")
         name = "--".join(str(entry[column]) for column in names)
         write_atomically(
             self.folder / "side_attacks" / f"{name}.json",
@@ -144,8 +149,7 @@ class MeasurementFolder:
 
     def rows(self) -> list[Row]:
         """Return all finished measurements, in the order of their keys."""
-        rows: list[Row] = [json.loads(p.read_text()) for p in self.folder.glob("[!.]*--*.json")]
-        return rows
+        return [_read_row(path) for path in self.folder.glob("[!.]*--*.json")]
 
     def claim(self, provenance: Mapping[str, Any]) -> None:
         """Make sure that the folder holds measurements of the same data, weights and recipes.
@@ -170,7 +174,11 @@ class MeasurementFolder:
             )
 
     def _path(self, key: Mapping[str, Any]) -> Path:
-        return self.folder / ("--".join(str(key[column]) for column in KEY) + ".json")
+        return self.folder / f"{measurement_name(key)}.json"
+
+
+def _read_row(path: Path) -> Row:
+    return {**SENDING_DEFAULTS, **json.loads(path.read_text())}
 
 
 def subsets_of(entries: Iterable[Row]) -> dict[tuple[str, int], tuple[int, ...]]:
@@ -202,7 +210,7 @@ def copy_study_file(directory: Path, weights: str, target: Path) -> None:
 def write_table(
     path: Path, rows: Iterable[Row], cut_order: list[str], sidecar: dict[str, Any]
 ) -> None:
-    """Write the table and its sidecar.
+    """Write the table and its sidecar; defaults of how features are sent are not written.
 
     Args:
         path: The CSV file; the sidecar is the ``.json`` file of the same stem.
@@ -218,19 +226,25 @@ def write_table(
             r["kept_filters"],
             r["selection_strategy"],
             r["selection_seed"],
+            -r["feature_bits"],
+            r["noise_std"],
             r["training_seed"],
         ),
     )
+    sent_plainly = all(
+        row[name] == plain for row in ordered for name, plain in SENDING_DEFAULTS.items()
+    )
+    names = [name for name in COLUMNS if not (sent_plainly and name in SENDING_DEFAULTS)]
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(COLUMNS), lineterminator="\n")
+    writer = csv.DictWriter(stream, names, lineterminator="\n")
     writer.writeheader()
     for row in ordered:
-        writer.writerow({name: _cell(row[name]) for name in COLUMNS})
+        writer.writerow({name: _cell(row[name]) for name in names})
     text = stream.getvalue()
     described = {
         "schema_version": SCHEMA_VERSION,
         "table_sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "columns": {name: column.meaning for name, column in COLUMNS.items()},
+        "columns": {name: COLUMNS[name].meaning for name in names},
         **sidecar,
     }
     write_atomically(path, text)

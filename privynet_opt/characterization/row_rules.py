@@ -16,11 +16,17 @@ from numpy.typing import ArrayLike
 from privynet_opt.characterization.schema import COLUMNS, FIDELITIES, KEY
 from privynet_opt.cost import CutProfile
 from privynet_opt.errors import did_you_mean
-from privynet_opt.topology import SEEDED_STRATEGIES, SELECTION_STRATEGIES
+from privynet_opt.topology import (
+    FEATURE_BITS,
+    SEEDED_STRATEGIES,
+    SELECTION_STRATEGIES,
+    SENDING_DEFAULTS,
+)
 
 RANGES = {
     "kept_filters": (1.0, np.inf),
     "selection_seed": (0.0, np.inf),
+    "noise_std": (0.0, np.inf),
     "training_seed": (0.0, np.inf),
     "accuracy": (0.0, 1.0),
     "ssim": (-1.0, 1.0),
@@ -49,7 +55,7 @@ def columns_at_fault(rows: pd.DataFrame) -> list[str]:
         f"column `{name}` ({COLUMNS[name].meaning}) must be there, but the columns are "
         f"{', '.join(map(str, rows.columns)) or 'none'}. Add it, or measure again."
         for name in COLUMNS
-        if name not in rows.columns
+        if name not in rows.columns and name not in SENDING_DEFAULTS
     ]
     unknown = [
         f"column `{name}` must be one of the schema's. Remove it. "
@@ -67,14 +73,17 @@ def typed_rows(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         rows: A table as read, every cell text; or one that is typed already.
 
     Returns:
-        The schema's columns that are there, in its order and dtypes, and a sentence per column
-        with an empty cell or one that is no finite number (or no whole one). A column at fault
-        is left as float with NaN in the cells that are.
+        The schema's columns that are there, and in any case those that say how features are sent,
+        in its order and dtypes, and a sentence per column with an empty cell or one that is no
+        finite number (or no whole one). A column at fault is left as float with NaN in the cells
+        that are.
     """
     typed: dict[str, pd.Series[Any]] = {}
     faults: list[str] = []
     for name, column in COLUMNS.items():
         if name not in rows.columns:
+            if name in SENDING_DEFAULTS:
+                typed[name] = pd.Series(SENDING_DEFAULTS[name], index=rows.index)
             continue
         cells = rows[name]
         if column.dtype == "str":
@@ -118,6 +127,10 @@ def rows_at_fault(rows: pd.DataFrame, cuts: Mapping[str, CutProfile] | None) -> 
             wrong = (rows[name] < low) | (rows[name] > high)
             rule = f"be at least {low:g}" if high == np.inf else f"be in [{low:g}, {high:g}]"
             faults += _broken(name, rows[name], wrong, rule)
+    if "feature_bits" in rows:
+        wrong = ~rows["feature_bits"].isin(FEATURE_BITS) & rows["feature_bits"].notna()
+        rule = f"be one of {', '.join(map(str, FEATURE_BITS))}"
+        faults += _broken("feature_bits", rows["feature_bits"], wrong, rule)
     faults += _unknown_words(rows, "fidelity", FIDELITIES)
     faults += _unknown_words(rows, "selection_strategy", SELECTION_STRATEGIES)
     if cuts is not None:

@@ -1,12 +1,17 @@
-"""The characterization table's columns and units, in one place; no dependency beyond Python.
+"""The characterization table's columns and units, in one place; nothing beyond Python is imported.
 
 A table is a CSV file with one measurement per row and a JSON sidecar of the same stem, which
-holds the cuts' profiles, the provenance of data, weights and recipes, and the CSV's sha256.
+holds the cuts' profiles, the provenance of data, weights and recipes, and the CSV's sha256. The
+columns that say how features are sent are there only where they are not always the default.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from privynet_opt.topology import LOCAL_COLUMNS, SENDING_DEFAULTS, TOPOLOGY_COLUMNS
 
 SCHEMA_VERSION = 1
 
@@ -48,6 +53,11 @@ COLUMNS = {
     "kept_filters": Column("int", "output channels kept"),
     "selection_strategy": Column("str", "how the kept filters were chosen"),
     "selection_seed": Column("int", "seed of that choice; 0 where nothing is drawn"),
+    "feature_bits": Column("int", "bits per feature that is sent: 32, 16, 8 or 4"),
+    "noise_std": Column(
+        "float",
+        "noise added on the device before coding, in standard deviations of each channel",
+    ),
     "fidelity": Column("str", "recipe of the measurement: " + ", ".join(FIDELITIES)),
     "training_seed": Column("int", "seed of decoder and cloud network; 0 where none is trained"),
     "accuracy": Column("float", "fraction of scored images classified correctly, higher is better"),
@@ -69,15 +79,21 @@ COLUMNS = {
     "seconds": Column("float", "wall time of this measurement"),
 }
 
-KEY = (
-    "cut_layer",
-    "kept_filters",
-    "selection_strategy",
-    "selection_seed",
-    "fidelity",
-    "training_seed",
-)
+KEY = (*TOPOLOGY_COLUMNS, "fidelity", "training_seed")
 """Columns that identify a measurement; no two rows share them."""
+
+
+def measurement_name(key: Mapping[str, Any]) -> str:
+    """Return what the file of a measurement is called, without its ending.
+
+    Args:
+        key: At least the columns of `KEY`; those that say how features are sent may be missing
+            where they are the default, and are not part of the name then.
+    """
+    parts = [str(key[name]) for name in (*LOCAL_COLUMNS, "fidelity", "training_seed")]
+    sent = {name: key.get(name, plain) for name, plain in SENDING_DEFAULTS.items()}
+    parts += [f"{name}={v:g}" for name, v in sent.items() if v != SENDING_DEFAULTS[name]]
+    return "--".join(parts)
 
 
 def is_dearer(fidelity: str, other: str) -> bool:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from privynet_opt.characterization.bank import CutBank, FeatureSource, build_bank
 from privynet_opt.characterization.measure import measure_attack
 from privynet_opt.characterization.results import MeasurementFolder
 from privynet_opt.datasets.image_set import ImageSet
-from privynet_opt.topology import LocalTopology
+from privynet_opt.topology import LOCAL_COLUMNS, LocalTopology
 
 N_TOPOLOGIES = 12
 """Topologies that are attacked so, spread over cuts and counts as the trained ones are."""
-
-TOPOLOGY = tuple(field.name for field in fields(LocalTopology))
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class SideAttack:
         name: What the images he trains on are called; empty where they are the usual ones.
         images: Images of another kind; labels are not used. None for the usual ones.
         capacity: Width and blocks of his decoder, in multiples of the usual ones.
-        topologies: What is attacked at one cut.
+        topologies: What is attacked at one cut; features are sent plainly.
     """
 
     name: str = ""
@@ -51,11 +49,11 @@ class SideAttack:
         """
         own = self._description()
         done = {
-            tuple(entry[name] for name in TOPOLOGY)
+            tuple(entry[name] for name in LOCAL_COLUMNS)
             for entry in folder.side_attacks()
             if own.items() <= entry.items()
         }
-        return [topology for topology in self.topologies if astuple(topology) not in done]
+        return [t for t in self.topologies if tuple(t.as_dict().values()) not in done]
 
     def measure(self, bank: CutBank, folder: MeasurementFolder, training_seed: int) -> None:
         """Attack what is missing at one cut, by the recipe of ``standard``; each is stored at once.
@@ -73,7 +71,7 @@ class SideAttack:
             bank = replace(build_bank(source), statistics=bank.statistics)
         for topology in missing:
             attack = measure_attack(bank, topology, "standard", training_seed, self.capacity)
-            folder.add_side_attack({**asdict(topology), **self._description(), **attack})
+            folder.add_side_attack({**topology.as_dict(), **self._description(), **attack})
 
     def _description(self) -> dict[str, Any]:
         return {

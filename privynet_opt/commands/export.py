@@ -43,8 +43,8 @@ def add_to(commands: Commands) -> None:
         "--feature-bits",
         type=int,
         choices=(32, 16, 8, 4),
-        default=32,
-        help="bits per feature that is sent: floats of 32 or 16, codes of 8 or 4 (32)",
+        help="bits per feature that is sent: floats of 32 or 16, codes of 8 or 4 (what the "
+        "topology was measured with, usually 32)",
     )
     add(
         "--data",

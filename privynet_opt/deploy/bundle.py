@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from privynet_opt.characterization.results import write_atomically
-from privynet_opt.deploy.coding import FeatureCoding
 from privynet_opt.errors import BundleError, OutputError
+from privynet_opt.networks.coding import FeatureCoding
 
 FORMAT_VERSION = 2
 """Of the two JSON files; a reader refuses any other."""

@@ -11,7 +11,6 @@ from privynet_opt.cost import COST_NAMES
 from privynet_opt.errors import StudyError
 from privynet_opt.metrics import PREDICTED
 from privynet_opt.save import FRONT, read_front
-from privynet_opt.search_space import TOPOLOGY_COLUMNS
 from privynet_opt.study_spec import load_study
 from privynet_opt.topology import LocalTopology
 
@@ -93,7 +92,7 @@ def choose(directory: Path, point: int | None = None) -> Choice:
             "a topology must be recommended to be exported, but none meets every limit. Relax "
             "a limit, or choose a row of the front with --point."
         )
-    topology = LocalTopology(*(row[name] for name in TOPOLOGY_COLUMNS))
+    topology = LocalTopology.of(row)
     return Choice(spec, table, topology, row, float(saved["confidence"]))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from privynet_opt.deploy.coding import FeatureCoding, Ranges
+from privynet_opt.networks.coding import FeatureCoding, Ranges
 
 
 class DeviceNetwork(nn.Module):

@@ -17,7 +17,6 @@ from privynet_opt.datasets.image_set import Splits
 from privynet_opt.deploy.bundle import MANIFEST, Bundle, write_bundle
 from privynet_opt.deploy.channels import choose_channels, needs_images
 from privynet_opt.deploy.choice import Choice
-from privynet_opt.deploy.coding import FeatureCoding
 from privynet_opt.deploy.device_network import DeviceNetwork
 from privynet_opt.deploy.network_file import RUNTIMES, load_network, require, write_network
 from privynet_opt.deploy.runtime import measure_runtime
@@ -25,6 +24,7 @@ from privynet_opt.deploy.self_check import N_IMAGES, random_images, self_check
 from privynet_opt.deploy.weights_licence import known_licence
 from privynet_opt.errors import DataError, NetworkError, OutputError, TopologyError
 from privynet_opt.networks.backbone import Backbone, load_backbone
+from privynet_opt.networks.coding import FeatureCoding
 from privynet_opt.networks.cuts import Cut, choose_cuts, find_cuts
 from privynet_opt.networks.local import build_local_network
 from privynet_opt.save import prepare_output
@@ -40,7 +40,7 @@ class ExportOptions:
 
     Attributes:
         file_format: One of `network_file.FORMATS`.
-        bits: One of `coding.FEATURE_BITS`.
+        bits: One of `topology.FEATURE_BITS`; None takes what the choice was measured with.
         data: Where the study's images are; needed where filters are chosen by statistics of them
             and where features are coded by their ranges. None also for data the package can make.
         weights: Weights file or name; None takes the study's.
@@ -50,7 +50,7 @@ class ExportOptions:
     """
 
     file_format: str = "pt2"
-    bits: int = 32
+    bits: int | None = None
     data: Path | None = None
     weights: str | None = None
     secret_seed: bool = False
@@ -71,10 +71,18 @@ def export(choice: Choice, output: Path, options: ExportOptions) -> Bundle:
 
     Raises:
         OutputError: If the folder holds a bundle or cannot be written to.
-        TopologyError: If a secret seed is asked for where nothing is drawn.
+        TopologyError: If a secret seed is asked for where nothing is drawn, or noise is to be
+            added to features.
         PrivyNetOptError: If network, weights or images are not usable or not those measured.
     """
     require(options.file_format)
+    if choice.topology.noise_std:
+        raise TopologyError(
+            "a topology must have no noise to be exported, since the exported network is checked "
+            f"against PyTorch number by number, but got {choice.topology}. Choose a row of the "
+            "front without noise with --point, or leave `noise_std` out of the study."
+        )
+    bits = options.bits or choice.topology.feature_bits
     if (output / MANIFEST).exists():
         raise OutputError(
             f"`output` must not hold a bundle yet, but {output} does. Features and cloud networks "
@@ -86,12 +94,12 @@ def export(choice: Choice, output: Path, options: ExportOptions) -> Bundle:
     _check_weights(choice, backbone, options.allow_other)
     image_size = spec.data.image_size
     (cut,) = choose_cuts(find_cuts(backbone.graph, image_size), [choice.topology.cut_layer])
-    splits, as_measured = _images(choice, cut, options)
+    splits, as_measured = _images(choice, cut, bits, options)
     kept = choose_channels(choice.topology, backbone, cut, splits, choice.table.searched)
     if _is_secret(choice):
         kept = _shuffled(kept)
     local = build_local_network(backbone, cut, kept)
-    coding = FeatureCoding(options.bits, (len(kept), cut.height, cut.width))
+    coding = FeatureCoding(bits, (len(kept), cut.height, cut.width))
     ranges = coding.ranges(_features(local, backbone, splits))
     network = DeviceNetwork(local, backbone.mean, backbone.std, coding, ranges)
     path = prepare_output(output) / f"network.{options.file_format}"
@@ -134,9 +142,11 @@ def _check_weights(choice: Choice, backbone: Backbone, allow_other: bool) -> Non
         )
 
 
-def _images(choice: Choice, cut: Cut, options: ExportOptions) -> tuple[Splits | None, bool | None]:
+def _images(
+    choice: Choice, cut: Cut, bits: int, options: ExportOptions
+) -> tuple[Splits | None, bool | None]:
     """Return images where they are needed or given, and whether they are those measured."""
-    is_needed = options.bits <= 8 or needs_images(choice.topology, cut)
+    is_needed = bits <= 8 or needs_images(choice.topology, cut)
     if options.data is None and not is_needed:
         return None, None
     splits = load_splits(choice.spec, options.data, options.skip_bad)

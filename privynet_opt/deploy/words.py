@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from privynet_opt.metrics import PREDICTED
 from privynet_opt.plain_text import aligned, wrapped
-from privynet_opt.report.words import format_interval, format_value, topology_words
+from privynet_opt.report.words import format_interval, format_value
+from privynet_opt.topology import topology_words
 
 if TYPE_CHECKING:
     from privynet_opt.deploy.bundle import Bundle

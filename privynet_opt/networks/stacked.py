@@ -77,6 +77,19 @@ class Stack(Generic[Network]):
         """
         return features[:, self._channels].masked_fill(self._unseen, 0)
 
+    def joined(self, views: Sequence[Tensor]) -> Tensor:
+        """Return side by side what each network sees, where it is no choice of the same features.
+
+        Args:
+            views: One for each network, shape ``(n, its channels, h, w)``.
+
+        Returns:
+            As `side_by_side`.
+        """
+        widest = len(self._channels) // len(self)
+        padded = [functional.pad(v, (0, 0, 0, 0, 0, widest - v.shape[1])) for v in views]
+        return torch.cat(padded, 1)
+
     def networks(self) -> list[Network]:
         """Return the networks, each with what it has learned in the stack, in evaluation mode."""
         if len(self) > 1:

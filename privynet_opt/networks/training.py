@@ -131,6 +131,10 @@ def train(
     return tuple(min(run.epoch, best + recipe.patience) for best in run.best_epochs)
 
 
+Receive = Callable[[Tensor], Tensor]
+"""Maps features as they are computed to features as they arrive, noise drawn at each call."""
+
+
 class _Run:
     """The state of one training: what a step changes and what an epoch decides."""
 

@@ -9,9 +9,7 @@ import pandas as pd
 
 from privynet_opt.cost import CutProfile
 from privynet_opt.proxies.base import Floats
-
-TOPOLOGY_COLUMNS = ["cut_layer", "kept_filters", "selection_strategy", "selection_seed"]
-"""The columns that name a topology."""
+from privynet_opt.topology import LOCAL_COLUMNS
 
 TARGETS = ("accuracy", "psnr_db", "ssim")
 """What every fidelity measures and the proxies predict."""
@@ -28,7 +26,7 @@ class Estimates:
     over the whole table.
 
     Args:
-        rows: Measurements of the fidelity, at least one.
+        rows: Measurements of the fidelity, at least one, of features that were sent plainly.
         cuts: Profiles by name of the cut layer.
 
     Attributes:
@@ -39,18 +37,18 @@ class Estimates:
         self.cut_layers = frozenset(rows["cut_layer"])
         self._rows = rows
         self._channels = {name: cut.channels for name, cut in cuts.items()}
-        self._measured = rows.groupby(TOPOLOGY_COLUMNS)[list(TARGETS)].mean()
+        self._measured = rows.groupby(list(LOCAL_COLUMNS))[list(TARGETS)].mean()
 
     def values(self, topologies: pd.DataFrame) -> Floats:
         """Return accuracy, psnr_db and ssim.
 
         Args:
-            topologies: The columns `TOPOLOGY_COLUMNS`; others are ignored.
+            topologies: The columns `LOCAL_COLUMNS`; others are ignored.
 
         Returns:
             Shape ``(n_topologies, 3)``, in the order of `TARGETS`.
         """
-        keys = pd.MultiIndex.from_frame(topologies[TOPOLOGY_COLUMNS])
+        keys = pd.MultiIndex.from_frame(topologies[list(LOCAL_COLUMNS)])
         values = self._measured.reindex(keys).to_numpy(copy=True)
         missing = topologies.reset_index(drop=True)[np.isnan(values[:, 0])]
         for (cut, strategy), rows in missing.groupby(["cut_layer", "selection_strategy"]):

@@ -17,8 +17,8 @@ from privynet_opt.characterization.schema import KEY, TRAINED_FIDELITIES
 from privynet_opt.characterization.table import CharacterizationTable
 from privynet_opt.errors import TableError
 from privynet_opt.proxies.base import Floats
-from privynet_opt.proxies.estimates import TARGETS, TOPOLOGY_COLUMNS
-from privynet_opt.proxies.inputs import ProxyInputs
+from privynet_opt.proxies.estimates import TARGETS
+from privynet_opt.proxies.inputs import ProxyInputs, sending
 from privynet_opt.proxies.models import MODELS, candidate_models
 from privynet_opt.proxies.record import TargetRecord, read_record, table_key, write_record
 from privynet_opt.proxies.validation import (
@@ -33,6 +33,7 @@ from privynet_opt.proxies.validation import (
     interval_groups,
     rank_correlation,
 )
+from privynet_opt.topology import TOPOLOGY_COLUMNS
 
 MIN_TRAINED_ROWS = 5
 MIN_GROUPS = 3
@@ -67,7 +68,12 @@ class Proxies:
         self.confidence = confidence
         self.fidelity = _predicted_fidelity(rows)
         self._inputs = ProxyInputs(table)
-        self._kept_ranges = rows.groupby("cut_layer")["kept_filters"].agg(["min", "max"])
+        self._trained = rows.groupby("cut_layer").agg(
+            fewest=("kept_filters", "min"),
+            most=("kept_filters", "max"),
+            bits=("feature_bits", "min"),
+            noise=("noise_std", "max"),
+        )
         matrix = self._inputs.matrix(rows, rows["fidelity"])
         self.validations = {
             target: _validate(target, entry, rows, confidence) for target, entry in record.items()
@@ -86,31 +92,34 @@ class Proxies:
         """Predict topologies, measured or not.
 
         Args:
-            topologies: The columns ``cut_layer``, ``kept_filters``, ``selection_strategy`` and
-                ``selection_seed``; others are ignored.
+            topologies: The columns `TOPOLOGY_COLUMNS`; those that say how features are sent may be
+                missing where they are the default, others are ignored.
 
         Returns:
             With the same index, per target the columns ``<target>``, ``<target>_lower`` and
-            ``<target>_upper``, and ``extrapolation``: whether the cut layer has no trained row or
-            the kept filters lie outside its trained range. For a cut layer without a trained row
+            ``<target>_upper``, and ``extrapolation``: whether the cut layer has no trained row,
+            the kept filters lie outside its trained range, or features have fewer bits or more
+            noise than any of its rows. For a cut layer without a trained row
             the interval is as wide as the errors on whole cut layers held out.
 
         Raises:
             TopologyError: If a cut layer has no profile, or fewer channels than are kept.
         """
         matrix = self._inputs.matrix(topologies, self.fidelity)
-        ranges = self._kept_ranges.reindex(topologies["cut_layer"])
+        known = self._trained.reindex(topologies["cut_layer"]).reset_index(drop=True)
         kept = topologies["kept_filters"].to_numpy()
-        is_new_cut = ranges["min"].isna().to_numpy()
+        is_new_cut = known["most"].isna().to_numpy()
         columns: dict[str, Floats] = {}
         for target, model in self._models.items():
             means, spreads = model.predict(matrix) if len(matrix) else (np.empty(0), np.empty(0))
             scales, new_cut_scale = self._scales[target]
             reach = spreads * topologies["cut_layer"].map(scales).fillna(new_cut_scale).to_numpy()
             columns |= _interval(target, means, reach)
-        outside = (kept < ranges["min"].to_numpy()) | (kept > ranges["max"].to_numpy())
+        outside = (known["fewest"] > kept) | (known["most"] < kept)
+        outside |= known["bits"] > sending(topologies, "feature_bits")
+        outside |= known["noise"] < sending(topologies, "noise_std")
         return pd.DataFrame(columns, index=topologies.index).assign(
-            extrapolation=is_new_cut | outside
+            extrapolation=is_new_cut | outside.to_numpy()
         )
 
 

@@ -1,19 +1,24 @@
 """What a proxy knows about a topology: where it is cut, how much it sends, what cheap attacks say.
 
 The one place that turns topologies into a design matrix. Depth and cells come from the cut's
-profile, estimates from the table's amortised or closed-form measurements of the same topology.
+profile, estimates from the table's amortised or closed-form measurements of the same local network
+with its features sent plainly; bits and noise are inputs beside them.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
+from privynet_opt.characterization.envelope import sent_plainly
 from privynet_opt.characterization.schema import TRAINED_FIDELITIES
 from privynet_opt.characterization.table import CharacterizationTable
 from privynet_opt.errors import TableError, TopologyError, did_you_mean
 from privynet_opt.proxies.base import Floats
 from privynet_opt.proxies.estimates import TARGETS, Estimates
+from privynet_opt.topology import SENDING_DEFAULTS
 
 INPUT_NAMES = (
     "depth",
@@ -29,6 +34,11 @@ feature cells (together the bytes sent); the estimates, psnr_db as the logarithm
 it exceeds the table's smallest by, plus `PSNR_OFFSET_DB`; 1 for a measurement at the highest
 trained fidelity, else 0. Adding multiply-adds and bytes, which follow from these, made the held-out
 error of psnr_db larger (benchmarks/proxy_error.py prints it)."""
+
+SENDING_INPUTS = ("code_step", "noise_std")
+"""Further columns where the table has measurements of coded or noisy features: two to the power of
+minus the bits, which is the difference between neighbouring codes as a share of their range; the
+noise."""
 
 PSNR_OFFSET_DB = 1.0
 """Keeps the logarithm finite at the most private topology."""
@@ -46,14 +56,17 @@ class ProxyInputs:
     what least squares over the others makes of its closed-form values.
 
     Args:
-        table: Its cuts, its ``screen`` and its ``amortised`` rows are used.
+        table: Its cuts, its ``screen`` and its ``amortised`` rows are used, of these those of
+            features that were sent plainly.
 
     Raises:
-        TableError: If the table has no ``screen`` row.
+        TableError: If the table has no such ``screen`` row.
     """
 
     def __init__(self, table: CharacterizationTable) -> None:
         self.cuts = table.cuts
+        self.names = input_names(table)
+        table = replace(table, rows=table.rows[sent_plainly(table.rows)])
         if table.screen.empty:
             raise TableError(
                 f"`fidelity` must be 'screen' in some rows, but {table.path} has none. Proxies "
@@ -73,18 +86,23 @@ class ProxyInputs:
         """Return the design matrix.
 
         Args:
-            topologies: The columns `TOPOLOGY_COLUMNS`; others are ignored.
+            topologies: The columns `TOPOLOGY_COLUMNS`; those that say how features are sent may be
+                missing where they are the default, others are ignored.
             fidelities: What each topology was, or is to be, measured at: ``standard``, ``full``.
 
         Returns:
-            Shape ``(n_topologies, len(INPUT_NAMES))``.
+            Shape ``(n_topologies, len(self.names))``.
 
         Raises:
             TopologyError: If a cut layer has no profile, or fewer channels than are kept.
         """
         self._check(topologies)
         is_full = np.equal(fidelities, TRAINED_FIDELITIES[-1]) + np.zeros(len(topologies))
-        return np.column_stack([self._shape(topologies), self._estimates(topologies), is_full])
+        inputs = [self._shape(topologies), self._estimates(topologies), is_full]
+        if self.names != INPUT_NAMES:
+            bits, noise = (sending(topologies, name) for name in SENDING_DEFAULTS)
+            inputs += [2.0**-bits, noise]
+        return np.column_stack(inputs)
 
     def _shape(self, topologies: pd.DataFrame) -> Floats:
         cuts = [self.cuts[name] for name in topologies["cut_layer"]]
@@ -127,6 +145,27 @@ class ProxyInputs:
                 f"`kept_filters` must be from 1 to the {limit} channels of {row['cut_layer']}, "
                 f"but got kept_filters={row['kept_filters']}. Choose a count in that range."
             )
+
+
+def input_names(table: CharacterizationTable) -> tuple[str, ...]:
+    """Return the columns of a table's design matrix.
+
+    Args:
+        table: The table.
+    """
+    return INPUT_NAMES if sent_plainly(table.rows).all() else (*INPUT_NAMES, *SENDING_INPUTS)
+
+
+def sending(topologies: pd.DataFrame, name: str) -> Floats:
+    """Return how features are sent, the default where a frame does not say.
+
+    Args:
+        topologies: Any rows.
+        name: One of `SENDING_DEFAULTS`.
+    """
+    if name in topologies:
+        return topologies[name].to_numpy(dtype=float)
+    return np.full(len(topologies), float(SENDING_DEFAULTS[name]))
 
 
 def _with_constant(*blocks: Floats) -> Floats:

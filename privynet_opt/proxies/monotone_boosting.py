@@ -8,12 +8,13 @@ from typing import Self
 import numpy as np
 
 from privynet_opt.proxies.base import Floats, check_fitted
-from privynet_opt.proxies.inputs import INPUT_NAMES
+from privynet_opt.proxies.inputs import INPUT_NAMES, SENDING_INPUTS
 
 RISING_INPUTS = frozenset(
     {"log_kept_filters", "estimated_accuracy", "log_estimated_psnr", "estimated_ssim", "is_full"}
 )
-"""More of each can only help the attacker and the cloud network."""
+"""More of each can only help the attacker and the cloud network; coarser codes and more noise,
+`SENDING_INPUTS`, only hinder them."""
 
 
 class MonotoneBoosting:
@@ -35,7 +36,8 @@ class MonotoneBoosting:
         """Grow the trees."""
         from sklearn.ensemble import HistGradientBoostingRegressor
 
-        rising = [1 if name in RISING_INPUTS else 0 for name in INPUT_NAMES]
+        names = (*INPUT_NAMES, *SENDING_INPUTS)[: inputs.shape[1]]
+        ways = [(name in RISING_INPUTS) - (name in SENDING_INPUTS) for name in names]
         self._regressor = HistGradientBoostingRegressor(
             max_iter=150,
             learning_rate=0.08,
@@ -43,7 +45,7 @@ class MonotoneBoosting:
             min_samples_leaf=3,
             l2_regularization=1.0,
             early_stopping=False,
-            monotonic_cst=rising,
+            monotonic_cst=ways,
         )
         with _one_thread():
             self._regressor.fit(inputs, targets)

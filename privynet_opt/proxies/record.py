@@ -19,7 +19,7 @@ from privynet_opt.characterization.schema import SCHEMA_VERSION
 from privynet_opt.characterization.table import CharacterizationTable
 from privynet_opt.errors import OutputError
 from privynet_opt.proxies.estimates import TARGETS
-from privynet_opt.proxies.inputs import INPUT_NAMES
+from privynet_opt.proxies.inputs import input_names
 from privynet_opt.proxies.models import MODELS
 
 RECORD_VERSION = 4
@@ -71,7 +71,7 @@ def table_key(table: CharacterizationTable) -> str:
     parts = [
         SCHEMA_VERSION,
         RECORD_VERSION,
-        INPUT_NAMES,
+        input_names(table),
         list(MODELS),
         table.sidecar["table_sha256"],
         table.sidecar["cuts"],

@@ -15,7 +15,7 @@ from privynet_opt.report.words import (
     label,
     topologies_in_words,
 )
-from privynet_opt.search_space import TOPOLOGY_COLUMNS
+from privynet_opt.search_space import told_columns
 
 if TYPE_CHECKING:
     from privynet_opt.result import OptimizationResult
@@ -104,7 +104,7 @@ def front_table(result: OptimizationResult) -> FrontTable:
     ends = tuple(f"{target}{end}" for target in PREDICTED for end in ("", "_lower", "_upper"))
     costs = tuple(name for name in DISPLAYS if name not in PREDICTED)
     measured = tuple(f"measured_{name}" for name in (*PREDICTED, "fidelity"))
-    csv_columns = (*TOPOLOGY_COLUMNS, *ends, *costs, "extrapolation", *measured)
+    csv_columns = (*told_columns(everything), *ends, *costs, "extrapolation", *measured)
     return FrontTable(tuple(TITLES.get(m, label(m)) for m in metrics), rows, csv_columns, metrics)
 
 

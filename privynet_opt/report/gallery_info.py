@@ -19,7 +19,7 @@ from privynet_opt.characterization.gallery_store import (
 )
 from privynet_opt.characterization.schema import FIDELITIES
 from privynet_opt.report.words import format_value, topologies_in_words
-from privynet_opt.search_space import TOPOLOGY_COLUMNS
+from privynet_opt.topology import TOPOLOGY_COLUMNS, LocalTopology
 
 if TYPE_CHECKING:
     from privynet_opt.result import OptimizationResult
@@ -223,5 +223,4 @@ def _keys(rows: Any) -> list[tuple[Any, ...]]:
 
 
 def _key(facts: Any) -> tuple[Any, ...]:
-    cut, kept, strategy, seed = (facts[name] for name in TOPOLOGY_COLUMNS)
-    return str(cut), int(kept), str(strategy), int(seed)
+    return tuple(vars(LocalTopology.of(facts)).values())

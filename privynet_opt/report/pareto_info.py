@@ -13,7 +13,7 @@ from privynet_opt.report.words import (
     readable_scale,
     topologies_in_words,
 )
-from privynet_opt.search_space import TOPOLOGY_COLUMNS
+from privynet_opt.search_space import TOPOLOGY_COLUMNS, told_columns
 
 if TYPE_CHECKING:
     from privynet_opt.result import OptimizationResult
@@ -79,7 +79,7 @@ def pareto_info(result: OptimizationResult) -> ParetoInfo:
 
 
 def _columns(rows: Any) -> Columns:
-    columns: Columns = {name: rows[name].tolist() for name in TOPOLOGY_COLUMNS}
+    columns: Columns = {name: rows[name].tolist() for name in told_columns(rows)}
     numbers = [*PREDICTED, *(f"{t}{end}" for t in PREDICTED for end in ("_lower", "_upper"))]
     numbers += [name for name in DISPLAYS if name not in PREDICTED]
     numbers += [f"measured_{target}" for target in PREDICTED]

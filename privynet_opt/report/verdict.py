@@ -18,8 +18,8 @@ from privynet_opt.report.words import (
     format_value,
     label,
     topology_fields,
-    topology_words,
 )
+from privynet_opt.topology import LocalTopology
 
 if TYPE_CHECKING:
     from privynet_opt.constraints import Constraint
@@ -120,7 +120,7 @@ def verdict(result: OptimizationResult) -> Verdict:
         )
         return Verdict("", sentence, "", (), (), None, *_infeasibility(result.infeasibility))
     return Verdict(
-        topology=topology_words(*topology_fields(best).values()),
+        topology=str(LocalTopology.of(best)),
         sentence=_sentence(result),
         topology_json=json.dumps(topology_fields(best), ensure_ascii=False),
         tiles=tuple(_tile(result, metric) for metric in TILES),

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from privynet_opt.metrics import METRICS
-from privynet_opt.search_space import TOPOLOGY_COLUMNS
+from privynet_opt.topology import TOPOLOGY_COLUMNS, LocalTopology, topology_words
 
 
 class Display(NamedTuple):
@@ -158,22 +158,8 @@ def axis_title(metric: str) -> str:
     return f"{shown.label}{unit} ({direction} is {good})"
 
 
-def topology_words(cut_layer: str, kept_filters: int, strategy: str, seed: int = 0) -> str:
-    """Return a topology in one short phrase, in the words of `LocalTopology`.
-
-    Args:
-        cut_layer: Name of the cut.
-        kept_filters: Number of kept filters.
-        strategy: Selection strategy.
-        seed: Selection seed; 0 is left out.
-    """
-    filters = "filter" if kept_filters == 1 else "filters"
-    drawn = f" (seed {seed})" if seed else ""
-    return f"{cut_layer}, {kept_filters} {filters} by {strategy}{drawn}"
-
-
 def topologies_in_words(rows: Any) -> list[str]:
-    """Return `topology_words` of every row of a DataFrame with the topology columns.
+    """Return every row of a DataFrame with the topology columns in words.
 
     Args:
         rows: DataFrame with `TOPOLOGY_COLUMNS`.
@@ -188,9 +174,7 @@ def topology_fields(row: Any) -> dict[str, Any]:
     Args:
         row: A candidate: a Series or a dict.
     """
-    fields: dict[str, Any] = {name: row[name] for name in TOPOLOGY_COLUMNS}
-    integers = ("kept_filters", "selection_seed")
-    return {k: int(v) if k in integers else str(v) for k, v in fields.items()}
+    return LocalTopology.of(row).as_dict()
 
 
 def plotly_text(text: str) -> str:

@@ -103,6 +103,12 @@ def tune(
     """
     seconds = parse_budget(budget)
     spec = with_settings(constraints, study, objectives=objectives, confidence=confidence)
+    if not spec.search_space.sends_plainly:
+        raise StudyError(
+            "`tune` must have a study without `feature_bits` and `noise_std`, since it compares "
+            "measurements of features sent plainly. Measure it with `privynet-opt characterize`, "
+            "or leave both out."
+        )
     folder = prepare_output(Path(output or f"privynet-opt-{spec.name}-tuned"))
     diary = Diary.open(folder / "tuning.json", spec.search)
     time_left = Budget(seconds, diary.spent_seconds, clock)

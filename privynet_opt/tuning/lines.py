@@ -55,9 +55,7 @@ def measured_line(row: Mapping[str, Any], seconds: float) -> str:
         row: The measurement.
         seconds: What it took.
     """
-    topology = LocalTopology(
-        row["cut_layer"], row["kept_filters"], row["selection_strategy"], row["selection_seed"]
-    )
+    topology = LocalTopology.of(row)
     found = ", ".join(format_value(name, row[name]) for name in ("accuracy", "psnr_db"))
     return f"  {row['fidelity']}: {topology}: {found} ({format_seconds(seconds)})"
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 from privynet_opt.characterization.design import (
     kept_grid,
     screen_topologies,
+    sent_otherwise,
     trained_topologies,
 )
 from privynet_opt.topology import SELECTION_STRATEGIES
@@ -52,3 +54,23 @@ def test_a_small_space_is_exhausted_rather_than_repeated():
     topologies = trained_topologies({"conv1": [1, 2]}, ("lda",), 10, n_seeds=3)
     assert {t.kept_filters for t in topologies} == {1, 2}
     assert len(topologies) == 2
+
+
+def test_each_choice_of_filters_is_sent_once_more_with_bits_and_noise_of_its_own():
+    planned = trained_topologies(GRIDS, SELECTION_STRATEGIES, 60, n_seeds=1)
+    sent = sent_otherwise(planned, (32, 8, 4), (0.0, 2.0))
+    assert [t.as_dict() | {"feature_bits": 0, "noise_std": 0} for t in planned] == [
+        t.as_dict() | {"feature_bits": 0, "noise_std": 0} for t in sent
+    ]
+    assert Counter(t.feature_bits for t in sent) == {32: 20, 8: 20, 4: 20}
+    noise = sorted(t.noise_std for t in sent)
+    assert max(b - a for a, b in pairwise(noise)) < 0.15
+    for cut in GRIDS:
+        assert next(t for t in sent if t.cut_layer == cut).noise_std == 2.0
+    assert sent_otherwise(planned[:20], (32, 8, 4), (0.0, 2.0)) == sent[:20]
+
+
+def test_what_would_be_sent_plainly_again_is_left_out():
+    planned = trained_topologies(GRIDS, SELECTION_STRATEGIES, 20, n_seeds=1)
+    assert sent_otherwise(planned, (32,), None) == []
+    assert {t.feature_bits for t in sent_otherwise(planned, (32, 8), None)} == {8}

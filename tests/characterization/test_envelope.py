@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from problems import toy_cuts, write_toy_study
+from problems import toy_cuts, write_noisy_toy_study, write_toy_study
 
 from privynet_opt.characterization.audit import audit_table
 from privynet_opt.characterization.envelope import with_envelope
 from privynet_opt.characterization.schema import NOISE_DB
 from privynet_opt.characterization.table import CharacterizationTable, load_table
 from privynet_opt.proxies import fit, fit_proxies
+from privynet_opt.topology import LocalTopology
 
 
 @pytest.fixture
@@ -75,3 +76,25 @@ def test_proxies_learn_from_the_envelope(table, monkeypatch):
     learned = predicted(weak)
     monkeypatch.setattr(fit, "with_envelope", lambda measured: measured)
     assert predicted(weak) != learned
+
+
+def test_what_is_sent_plainly_is_raised_to_the_same_filters_coded_or_noisy(tmp_path):
+    folder = write_noisy_toy_study(tmp_path / "noisy")
+    table = load_table(folder / "characterization.csv")
+    assert not audit_table(table).violations
+    assert audit_table(table).compared["sending", "standard"] > 10
+    where = dict(cut_layer="conv2", selection_strategy="lda", fidelity="standard")
+    rows = table.rows[np.logical_and.reduce([table.rows[n] == v for n, v in where.items()])]
+    noisy = rows[rows["noise_std"] > 0].iloc[0]
+    kept = rows[rows["kept_filters"] == noisy["kept_filters"]]
+    (plain,) = kept.index[kept["noise_std"] == 0]
+    leaky = table.rows.copy()
+    leaky.loc[noisy.name, "psnr_db"] = leaky.loc[plain, "psnr_db"] + 2
+    violations = audit_table(replace(table, rows=leaky)).violations
+    (found,) = [violation for violation in violations if violation.rule == "sending"]
+    assert found.strong == str(LocalTopology.of(noisy))
+    assert found.excess_db == pytest.approx(2)
+    raised = with_envelope(replace(table, rows=leaky)).rows["psnr_db"]
+    assert raised[plain] == leaky.loc[noisy.name, "psnr_db"]
+    others = table.rows["noise_std"] > 0
+    assert (raised[others] == leaky.loc[others, "psnr_db"]).all()

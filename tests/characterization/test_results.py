@@ -14,12 +14,14 @@ from privynet_opt.characterization.results import (
     write_atomically,
 )
 from privynet_opt.errors import OutputError, TableError
+from privynet_opt.topology import SENDING_DEFAULTS
 
 ROW = {
     "cut_layer": "conv1",
     "kept_filters": 4,
     "selection_strategy": "random",
     "selection_seed": 2,
+    **SENDING_DEFAULTS,
     "fidelity": "screen",
     "training_seed": 0,
     "accuracy": 0.5,

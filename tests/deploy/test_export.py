@@ -285,3 +285,20 @@ def test_a_private_part_without_a_field_is_named(exported, name, tmp_path):
     (bundle / "private.json").write_text(json.dumps(private))
     with pytest.raises(BundleError, match=rf"must have `{name}`.*private\.json has not"):
         load_bundle(bundle)
+
+
+def test_what_was_measured_with_few_bits_is_sent_in_them_unless_others_are_asked_for(
+    choice, tmp_path
+):
+    coded = replace(choice, topology=replace(choice.topology, feature_bits=4))
+    bundle = export(coded, tmp_path / "b", ExportOptions())
+    assert bundle.manifest.coding.bits == 4
+    other = export(coded, tmp_path / "c", ExportOptions(bits=16))
+    assert other.manifest.coding.bits == 16
+
+
+def test_a_topology_with_noise_is_refused_with_what_to_do(choice, tmp_path):
+    noisy = replace(choice, topology=replace(choice.topology, noise_std=0.5))
+    with pytest.raises(ImpossibleTopology, match=r"must have no noise.*--point"):
+        export(noisy, tmp_path / "b", ExportOptions())
+    assert not (tmp_path / "b").exists()

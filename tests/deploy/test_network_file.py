@@ -7,12 +7,12 @@ import functools
 import pytest
 import torch
 
-from privynet_opt.deploy.coding import FeatureCoding
 from privynet_opt.deploy.device_network import DeviceNetwork
 from privynet_opt.deploy.network_file import FORMATS, load_network, write_network
 from privynet_opt.deploy.self_check import random_images, self_check
 from privynet_opt.errors import DataError, NetworkError
 from privynet_opt.networks.backbone import load_backbone
+from privynet_opt.networks.coding import FeatureCoding
 from privynet_opt.networks.cuts import choose_cuts, find_cuts
 from privynet_opt.networks.local import build_head, build_local_network
 

@@ -13,8 +13,9 @@ from problems import toy_rows, toy_table_of_truth, write_toy_table
 from privynet_opt.characterization.table import CharacterizationTable, load_table
 from privynet_opt.errors import TableError, TopologyError
 from privynet_opt.proxies import Proxies, fit_proxies, validation
-from privynet_opt.proxies.estimates import TARGETS, TOPOLOGY_COLUMNS
+from privynet_opt.proxies.estimates import TARGETS
 from privynet_opt.proxies.models import MODELS
+from privynet_opt.topology import TOPOLOGY_COLUMNS
 
 TRUTH = pd.DataFrame(toy_table_of_truth())
 TOLERANCE = {"accuracy": 0.01, "psnr_db": 0.12, "ssim": 0.01}
@@ -74,7 +75,7 @@ def test_validation_states_what_its_predictions_show(toy_proxies: Proxies, targe
     assert validation.spearman == pytest.approx(
         rows["predicted"].corr(rows["measured"], method="spearman")
     )
-    assert list(rows.columns[:5]) == [*TOPOLOGY_COLUMNS, "fidelity"]
+    assert list(rows.columns[:7]) == [*TOPOLOGY_COLUMNS, "fidelity"]
 
 
 @pytest.mark.parametrize("target", TARGETS)

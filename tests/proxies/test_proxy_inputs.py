@@ -8,12 +8,13 @@ import pytest
 
 from privynet_opt.characterization.table import CharacterizationTable
 from privynet_opt.errors import TableError, TopologyError
-from privynet_opt.proxies.estimates import TARGETS, TOPOLOGY_COLUMNS, Estimates
+from privynet_opt.proxies.estimates import TARGETS, Estimates
 from privynet_opt.proxies.inputs import INPUT_NAMES, PSNR_OFFSET_DB, ProxyInputs
+from privynet_opt.topology import LOCAL_COLUMNS
 
 
 def topologies(*rows: tuple[str, int, str, int]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=TOPOLOGY_COLUMNS)
+    return pd.DataFrame(rows, columns=list(LOCAL_COLUMNS))
 
 
 def screened(table: CharacterizationTable, **key: object) -> np.ndarray:

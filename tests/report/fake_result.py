@@ -138,7 +138,7 @@ def fake_table(cuts: dict[str, CutProfile]) -> Any:
         kept = [k for k in GRID if k <= cuts[name].channels]
         strategy = STRATEGIES[(i // 3) % 5]
         seed = 1 if strategy in ("random", "privynet") and i % 2 else 0
-        rows.append((name, kept[(7 * i + i // 14) % len(kept)], strategy, seed))
+        rows.append((name, kept[(7 * i + i // 14) % len(kept)], strategy, seed, 32, 0.0))
     trained = pd.DataFrame(rows, columns=TOPOLOGY).drop_duplicates(ignore_index=True)
     for target, values in fake_truth(trained, cuts).items():
         trained[target] = values + draw.normal(0, HALF_WIDTHS[target] / 1.8, len(trained))
@@ -173,7 +173,7 @@ def fake_sidecar() -> dict[str, Any]:
 def fake_candidates(cuts: dict[str, CutProfile], trained: pd.DataFrame) -> pd.DataFrame:
     """The whole search space with predictions, costs and measured values."""
     space = [
-        (name, kept, strategy, 0)
+        (name, kept, strategy, 0, 32, 0.0)
         for name, cut in cuts.items()
         for kept in GRID
         if kept <= cut.channels
@@ -185,7 +185,7 @@ def fake_candidates(cuts: dict[str, CutProfile], trained: pd.DataFrame) -> pd.Da
         rows[f"{target}_lower"] = values - HALF_WIDTHS[target]
         rows[f"{target}_upper"] = values + HALF_WIDTHS[target]
     for name in COST_NAMES:
-        rows[name] = [int(cut_costs(cuts[c], k)[name]) for c, k, _, _ in space]
+        rows[name] = [int(cut_costs(cuts[c], k)[name]) for c, k, *_ in space]
     rows["extrapolation"] = rows["kept_filters"] >= 384
     measured = trained.drop_duplicates(TOPOLOGY).set_index(TOPOLOGY)
     found = measured.reindex(pd.MultiIndex.from_frame(rows[TOPOLOGY]))

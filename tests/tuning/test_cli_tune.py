@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from problems import write_toy_study
+from problems import write_noisy_toy_study, write_toy_study
 from toy_laboratory import LIMITS, ToyLaboratory
 
 from privynet_opt import tuning
@@ -127,3 +127,11 @@ def test_a_diary_that_is_none_is_one_line(study: Path, tmp_path: Path, made, cap
     (out / "tuning.json").write_text("{}")
     assert main(command(study, out)) == 2
     assert "tuning.json cannot be used (KeyError). Delete it" in capsys.readouterr().err
+
+
+def test_a_study_of_noise_is_refused_before_anything_is_written(tmp_path: Path, capsys):
+    study = write_noisy_toy_study(tmp_path / "noisy-toy")
+    assert main(command(study, tmp_path / "out")) == 2
+    said = capsys.readouterr().err
+    assert "`tune` must have a study without `feature_bits` and `noise_std`" in said
+    assert not (tmp_path / "out").exists()

@@ -11,6 +11,7 @@ from scipy.stats import norm
 from toy_laboratory import LIMITS, ask
 
 from privynet_opt.constraints import parse_constraints
+from privynet_opt.topology import SENDING_DEFAULTS
 from privynet_opt.tuning.lines import best_measured_line
 from privynet_opt.tuning.valuation import (
     best_measured,
@@ -25,7 +26,7 @@ LIMIT = parse_constraints(["psnr_db <= 17"])
 def candidates(**columns) -> pd.DataFrame:
     n = len(next(iter(columns.values())))
     frame = pd.DataFrame({"cut_layer": "conv1", "kept_filters": range(1, n + 1)})
-    frame = frame.assign(selection_strategy="lda", selection_seed=0)
+    frame = frame.assign(selection_strategy="lda", selection_seed=0, **SENDING_DEFAULTS)
     return frame.assign(**columns)
 
 

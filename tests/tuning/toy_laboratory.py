@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from problems import toy_cuts, toy_row, toy_topologies, write_toy_table
 
 from privynet_opt.characterization.table import load_table
 from privynet_opt.constraints import parse_constraints
-from privynet_opt.search_space import TOPOLOGY_COLUMNS
+from privynet_opt.search_space import topology_frame
 from privynet_opt.study_spec import load_study
+from privynet_opt.topology import LocalTopology
 from privynet_opt.tuning.budget import Budget
 from privynet_opt.tuning.diary import Diary
 from privynet_opt.tuning.rounds import Tuning
@@ -58,7 +58,7 @@ class ToyLaboratory:
                 return False
             if self.stop_after == len(self.trained):
                 raise KeyboardInterrupt
-            row = toy_row(tuple(vars(topology).values()), fidelity, NOISE)
+            row = toy_row(tuple(topology.as_dict().values()), fidelity, NOISE)
             self.now += SECONDS[fidelity]
             self.rows[key] = row
             self.order.append(key)
@@ -74,7 +74,7 @@ def ask(laboratory: ToyLaboratory, *limits: str, seconds: float = 1e6) -> Tuning
     """Ask a question of a laboratory; the lines that are said are in ``tuning.said``."""
     search = load_study(laboratory.folder).search
     search = replace(search, constraints=parse_constraints(limits))
-    topologies = pd.DataFrame(toy_topologies(), columns=list(TOPOLOGY_COLUMNS))
+    topologies = topology_frame(LocalTopology(*fields) for fields in toy_topologies())
     diary = Diary.open(laboratory.folder / "tuning.json", search)
     budget = Budget(seconds, diary.spent_seconds, laboratory.clock)
     said: list[str] = []

@@ -21,7 +21,8 @@ function hover(i) {
   const own = points.measured_accuracy[i] === null ? [] : [`measured: ${measured}`];
   return [`<b>${escaped(data.words[i])}</b>`, ...predicted, costs, ...own].join("<br>");
 }
-const topology = (i) => Object.fromEntries(["cut_layer", "kept_filters", "selection_strategy", "selection_seed"].map((name) => [name, points[name][i]]));
+const topologyColumns = ["cut_layer", "kept_filters", "selection_strategy", "selection_seed", "feature_bits", "noise_std"].filter((name) => name in points);
+const topology = (i) => Object.fromEntries(topologyColumns.map((name) => [name, points[name][i]]));
 
 // Details of one topology
 function showDetails(index) {

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from privynet_opt.deploy.coding import FEATURE_BITS, FeatureCoding
+from privynet_opt.cost import CutProfile, cut_costs
+from privynet_opt.networks.coding import FeatureCoding
+from privynet_opt.topology import FEATURE_BITS
 
 FEATURES = torch.randn(6, 3, 3, 5, generator=torch.Generator().manual_seed(0)) * torch.tensor(
     [1.0, 10.0, 0.0]
@@ -62,3 +64,11 @@ def test_the_cloud_is_not_told_how_large_features_are(bits):
 def test_a_coding_survives_its_json_form():
     coding = FeatureCoding(4, (3, 3, 5))
     assert FeatureCoding.from_dict(coding.as_dict()) == coding
+
+
+@pytest.mark.parametrize("bits", FEATURE_BITS)
+@pytest.mark.parametrize("grid", [1, 4, 7])
+def test_what_is_sent_is_what_the_search_counts(bits, grid):
+    cut = CutProfile("c", "conv", "c", 1, 8, grid, grid, (0, 1), (0, 1), ((0, 1),))
+    sent = FeatureCoding(bits, (5, grid, grid)).bytes_per_image
+    assert int(cut_costs(cut, 5, bits)["feature_bytes"]) == sent

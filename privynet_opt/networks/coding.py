@@ -1,4 +1,4 @@
-"""How features travel: as floats, or as a few bits each.
+"""How features travel: as floats, or as a few bits each; measured and deployed the same way.
 
 16 bits are IEEE half-precision floats. 8 and 4 bits are unsigned codes of an affine map, one per
 channel, from the lowest to the highest value that the channel took on the training images, as is
@@ -20,9 +20,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-FEATURE_BITS = (32, 16, 8, 4)
-"""Bits per feature that can be asked for."""
-
 _DTYPES = {32: torch.float32, 16: torch.float16, 8: torch.uint8, 4: torch.uint8}
 
 
@@ -38,12 +35,26 @@ class Ranges(NamedTuple):
     step: Tensor
 
 
+def extremes(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the lowest and the highest value of each channel.
+
+    Args:
+        batches: Features, each ``(n, C, h, w)``, at least one.
+
+    Returns:
+        Shape ``(C,)`` each.
+    """
+    ends = [(f.amin((0, 2, 3)), f.amax((0, 2, 3))) for f in batches]
+    lowest = torch.stack([low for low, _ in ends]).amin(0)
+    return lowest, torch.stack([high for _, high in ends]).amax(0)
+
+
 @dataclass(frozen=True)
 class FeatureCoding:
     """The code of one topology's features, as far as the cloud may know it.
 
     Attributes:
-        bits: One of `FEATURE_BITS`.
+        bits: One of `topology.FEATURE_BITS`.
         shape: Channels, rows and columns of one image's features.
     """
 
@@ -96,9 +107,21 @@ class FeatureCoding:
         """
         if self.bits > 8:
             return None
-        ends = [(f.amin((0, 2, 3)), f.amax((0, 2, 3))) for f in batches]
-        lowest = torch.stack([low for low, _ in ends]).amin(0)
-        spread = torch.stack([high for _, high in ends]).amax(0) - lowest
+        return self.between(*extremes(batches))
+
+    def between(self, lowest: Tensor, highest: Tensor) -> Ranges | None:
+        """Return the ranges of features that lie between extremes.
+
+        Args:
+            lowest: Of each channel, shape ``(C,)``.
+            highest: Likewise.
+
+        Returns:
+            The ranges; None for floats.
+        """
+        if self.bits > 8:
+            return None
+        spread = highest - lowest
         step = torch.where(spread > 0, spread / self.highest_code, torch.ones_like(spread))
         return Ranges(lowest.view(-1, 1, 1), step.view(-1, 1, 1))
 
