@@ -19,8 +19,10 @@ from privynet_opt.result import OptimizationResult
 from privynet_opt.study_sections import SearchSpec, read_search
 from privynet_opt.study_spec import StudySpec, load_study
 from privynet_opt.toml_reader import Section
+from privynet_opt.topology import LocalTopology
 
 if TYPE_CHECKING:
+    import pandas as pd
     from optuna.storages import BaseStorage
 
     from privynet_opt.characterization.table import CharacterizationTable
@@ -53,7 +55,8 @@ def optimize(
         seed: Seed of the sampler; None takes the study's. The same seed gives the same result.
         sampler: One of ``nsga2``, ``nsga3``, ``tpe``, ``random``, ``qmc``, ``gp``,
             ``hierarchical`` (PrivyNet's own procedure, which makes one choice); None takes the
-            study's. What is recommended comes from enumeration, whatever the sampler.
+            study's. What is recommended comes from enumeration, whatever the sampler, unless the
+            study has noise in a range: then from what the trials tried.
         confidence: Level of the intervals, between 0 and 1; None takes the study's.
         extrapolate: Whether topologies outside the range of the trained measurements may be
             recommended, where intervals promise nothing; None takes the study's, usually not.
@@ -164,30 +167,47 @@ def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> 
     from privynet_opt.characterization.table import load_table
     from privynet_opt.hierarchical import hierarchical_choice
     from privynet_opt.infeasibility import explain_infeasibility
+    from privynet_opt.open_search import search_open
     from privynet_opt.optimizer import search
-    from privynet_opt.problem import Problem
+    from privynet_opt.problem import Problem, directions_of
     from privynet_opt.proxies import fit_proxies
     from privynet_opt.search_space import SearchSpace
     from privynet_opt.shadow_prices import shadow_prices
     from privynet_opt.study_storage import open_storage, open_study
 
     asked = spec.search
+    if asked.sampler == "hierarchical" and not spec.search_space.sends_plainly:
+        raise StudyError(
+            "`sampler` must not be 'hierarchical' where a study has `feature_bits` or `noise_std`, "
+            "of which PrivyNet's procedure knows nothing. Choose another sampler."
+        )
     table = load_table(spec.table_path)
     channels = {name: cut.channels for name, cut in table.cuts.items()}
     space = SearchSpace.of_study(spec.search_space, channels, table.searched)
     kept = open_storage(storage)
     proxies = fit_proxies(table, asked.confidence, cache=proxy_cache(table.path))
-    known = build_candidates(space.enumerate(), table, proxies)
-    candidates = judge(known, asked.objectives, asked.constraints)
+    identity = study_identity(spec, table)
+    name = study_name(spec.name, identity)
+    study = open_study(kept, name, directions_of(asked.objectives))
+
+    def judged(topologies: pd.DataFrame) -> pd.DataFrame:
+        known = build_candidates(topologies, table, proxies)
+        return judge(known, asked.objectives, asked.constraints)
+
+    choice = None
+    if space.can_be_listed:
+        candidates = judged(space.enumerate())
+        if asked.sampler == "hierarchical":
+            choice = hierarchical_choice(candidates, asked.constraints, asked.extrapolate)
+        problem = Problem.of(space, candidates, asked.objectives, asked.constraints)
+        outcome = search(problem, study, asked, progress, identity, choice)
+    else:
+        trained = dict.fromkeys(LocalTopology.of(row) for _, row in table.trained.iterrows())
+        candidates, outcome = search_open(
+            space, judged, asked.constraints, study, asked, trained, progress, identity
+        )
     eligible = recommendable(candidates, asked.extrapolate)
     best = best_of(eligible)
-    choice = None
-    if asked.sampler == "hierarchical":
-        choice = hierarchical_choice(candidates, asked.constraints, asked.extrapolate)
-    problem = Problem.of(space, candidates, asked.objectives, asked.constraints)
-    identity = study_identity(spec, table)
-    study = open_study(kept, study_name(spec.name, identity), problem.directions)
-    outcome = search(problem, study, asked, progress, identity, choice)
     return OptimizationResult(
         spec=spec,
         objectives=asked.objectives,
@@ -199,7 +219,7 @@ def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> 
         best=best,
         study=study,
         search=outcome,
-        infeasibility=explain_infeasibility(eligible, asked.constraints),
+        infeasibility=explain_infeasibility(eligible, asked.constraints, space.can_be_listed),
         hierarchical=choice,
         shadow_prices=shadow_prices(eligible, best, asked.constraints),
         galleries=(spec.directory / GALLERY,),
@@ -217,7 +237,8 @@ def study_identity(spec: StudySpec, table: CharacterizationTable) -> dict[str, A
         Plain data: the question, the space and the measurements; not seed, sampler or trials.
     """
     space = spec.search_space
-    return {
+    sent = {"feature_bits": list(space.feature_bits), "noise_std": space.noise_std}
+    return ({} if space.sends_plainly else sent) | {
         "study": spec.name,
         "objectives": list(spec.search.objectives),
         "constraints": [str(constraint) for constraint in spec.search.constraints],

@@ -21,7 +21,7 @@ FILES = {
     "report.html": "the answer with figures; open it in a browser, it needs no network",
     "front.csv": "the Pareto front: predictions, intervals, costs",
     "front.json": "the same with its provenance, for programs",
-    "candidates.csv": "every topology of the space, feasible or not",
+    "candidates.csv": "every topology that was judged, feasible or not",
     "study.journal": "the Optuna study, for optuna-dashboard or --storage",
 }
 """What the files of a run are, in the order they are listed."""

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from privynet_opt.constraints import Constraint, format_limit
 from privynet_opt.errors import ConstraintError
 from privynet_opt.metrics import METRICS, checked_column
-from privynet_opt.search_space import TOPOLOGY_COLUMNS
 from privynet_opt.topology import LocalTopology
 
 SHOWN_DIGITS = 4
@@ -58,6 +57,8 @@ class Infeasibility:
         nearest: The candidate whose largest violation, as a share of the limit, is smallest.
         violations: That candidate's violations by constraint, shares of the limits.
         relaxations: One per constraint.
+        is_enumerated: Whether the candidates are the whole space; otherwise nothing is known of
+            topologies that the search did not try.
     """
 
     n_candidates: int
@@ -67,6 +68,7 @@ class Infeasibility:
     nearest: pd.Series
     violations: dict[Constraint, float]
     relaxations: tuple[Relaxation, ...]
+    is_enumerated: bool = True
 
     def __str__(self) -> str:
         """Return the explanation, one fact per line."""
@@ -75,19 +77,21 @@ class Infeasibility:
     def lines(self) -> list[str]:
         """Return the explanation, one fact per line."""
         counts = sorted(self.excluded.values())
+        tried = "" if self.is_enumerated else " tried"
         lines = [
-            f"{constraint} excludes {count:,} of {self.n_candidates:,} topologies"
+            f"{constraint} excludes {count:,} of {self.n_candidates:,} topologies{tried}"
             + (", more than any other limit" if counts[-2:-1] and count > counts[-2] else "")
             for constraint, count in self.excluded.items()
         ]
         lines += [
-            f"{constraint} is out of reach by itself: the best of {self.n_candidates:,} topologies "
-            f"has {_short(best)}"
+            f"{constraint} is out of reach by itself: the best of {self.n_candidates:,} "
+            f"topologies{tried} has {_short(best)}"
             + (" at the upper end of its interval" if _is_upper(constraint) else "")
             for constraint, best in self.reachable.items()
         ]
         lines += [
-            f"{a} and {b} exclude each other: no topology meets both" for a, b in self.conflicts
+            f"{a} and {b} exclude each other: no topology{tried} meets both"
+            for a, b in self.conflicts
         ]
         if len(self.excluded) > 2 and not self.reachable and not self.conflicts:
             lines.append("every two of the limits can be met together; all of them cannot")
@@ -103,13 +107,14 @@ class Infeasibility:
 
 
 def explain_infeasibility(
-    candidates: pd.DataFrame, constraints: Sequence[Constraint]
+    candidates: pd.DataFrame, constraints: Sequence[Constraint], is_enumerated: bool = True
 ) -> Infeasibility | None:
     """Return why no candidate is feasible, or None where one is.
 
     Args:
         candidates: From `judge`.
         constraints: The limits they were judged by.
+        is_enumerated: Whether the candidates are the whole space.
     """
     values = [candidates[checked_column(c.metric)].to_numpy(dtype=float) for c in constraints]
     if not constraints or candidates.empty or candidates["feasible"].any():
@@ -137,6 +142,7 @@ def explain_infeasibility(
             _relax(candidates, constraint, values[index], _all(np.delete(meets, index, 0)))
             for index, constraint in enumerate(constraints)
         ),
+        is_enumerated=is_enumerated,
     )
 
 
@@ -146,8 +152,7 @@ def topology_of(row: pd.Series) -> LocalTopology:
     Args:
         row: A row with the topology columns.
     """
-    cut, kept, strategy, seed = (row[name] for name in TOPOLOGY_COLUMNS)
-    return LocalTopology(str(cut), int(kept), str(strategy), int(seed))
+    return LocalTopology.of(row)
 
 
 def limit_at(constraint: Constraint, value: float) -> Constraint | None:

@@ -1,6 +1,7 @@
 """The Optuna study over the candidates, and how much of the enumerated front it finds.
 
-Every trial is a lookup in the vectorised predictions, so a thousand of them take about a second.
+Every trial is a lookup in the vectorised predictions, so a thousand of them take about a second. A
+space that cannot be listed is searched by `privynet_opt.open_search`.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -37,20 +38,23 @@ hypervolume calculation", 2018)."""
 
 @dataclass(frozen=True)
 class SearchOutcome:
-    """What the bare search found, measured against enumeration.
+    """What the bare search found, measured against enumeration where there is any.
 
     Hypervolumes are in units of the enumerated feasible front's box: each objective runs from 0
-    (the front's best value) to 1 (its worst), and the reference point lies at 1.1 in each.
+    (the front's best value) to 1 (its worst), and the reference point lies at 1.1 in each. Of a
+    space that cannot be listed, the front is the one that the search found.
 
     Attributes:
         hypervolume_history: Hypervolume after each trial, shape ``(n_trials,)``.
         search_hypervolume: Hypervolume of all trials together.
-        enumerated_hypervolume: Hypervolume of the enumerated front; 0 where nothing is feasible.
-        gap: Share of it that the search missed; NaN where nothing is feasible.
+        enumerated_hypervolume: Hypervolume of the enumerated front; 0 where nothing is feasible,
+            NaN where nothing was enumerated.
+        gap: Share of it that the search missed; NaN where nothing is feasible or enumerated.
         reference_point: In the objectives' own units; NaN where nothing is feasible.
         n_trials: Finished trials of the study, those of earlier runs on its storage included.
         sampler: How they were chosen.
         seed: The seed the user gave.
+        is_enumerated: Whether every topology of the space was judged beside the search.
     """
 
     hypervolume_history: NDArray[np.float64]
@@ -61,6 +65,18 @@ class SearchOutcome:
     n_trials: int
     sampler: str
     seed: int
+    is_enumerated: bool = True
+
+    @property
+    def late_growth(self) -> float:
+        """Share of the hypervolume found that the second half of the trials added.
+
+        NaN where nothing feasible was found.
+        """
+        if not self.search_hypervolume > 0:
+            return float("nan")
+        history = self.hypervolume_history
+        return 1 - float(history[(len(history) - 1) // 2]) / self.search_hypervolume
 
 
 def search(
@@ -107,7 +123,9 @@ def search(
         ]
         missed = sorted(set(np.flatnonzero(problem.on_front).tolist()) - set(rows))
         study.add_trials([problem.known_trial(row) for row in missed])
-    return _outcome(problem, searched, settings)
+    return outcome_of(
+        problem.losses, problem.feasible, problem.on_front, searched, problem.objectives, settings
+    )
 
 
 def make_sampler(name: str, seed: int, n_stored: int) -> BaseSampler:
@@ -149,7 +167,7 @@ def _run(problem: Problem, study: optuna.Study, n_trials: int, progress: bool) -
 
     hidden = not (progress and sys.stderr.isatty())
     bar = tqdm(total=n_trials, unit="trial", disable=hidden, leave=False)
-    with bar, _late_stop() as asked:
+    with bar, late_stop() as asked:
         # A callback would make Optuna copy every trial; an objective can stop its study as well.
         def objective(trial: Trial) -> tuple[float, ...]:
             values = problem(trial)
@@ -164,7 +182,7 @@ def _run(problem: Problem, study: optuna.Study, n_trials: int, progress: bool) -
 
 
 @contextmanager
-def _late_stop() -> Iterator[list[int]]:
+def late_stop() -> Iterator[list[int]]:
     """Collect the first Ctrl-C instead of raising it; a second one is raised at once.
 
     A trial that ends before the search does leaves no half-written storage behind; Optuna itself
@@ -186,26 +204,46 @@ def _late_stop() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _outcome(problem: Problem, searched: list[int], settings: SearchSpec) -> SearchOutcome:
-    front = problem.losses[problem.on_front]
-    n_objectives = len(problem.objectives)
+def outcome_of(
+    losses: NDArray[np.float64],
+    feasible: NDArray[np.bool_],
+    on_front: NDArray[np.bool_],
+    searched: Sequence[int],
+    objectives: Sequence[str],
+    settings: SearchSpec,
+    is_enumerated: bool = True,
+) -> SearchOutcome:
+    """Measure what trials found by the hypervolume of a front.
+
+    Args:
+        losses: Of all candidates, shape ``(n, n_objectives)``.
+        feasible: Shape ``(n,)``.
+        on_front: Shape ``(n,)``.
+        searched: The row of each trial, in their order.
+        objectives: Metric names.
+        settings: Sampler and seed.
+        is_enumerated: Whether the candidates are the whole space, not just what trials found.
+    """
+    front = losses[on_front]
     known = len(front) > 0
-    worst = front.max(axis=0) if known else np.full(n_objectives, np.nan)
+    worst = front.max(axis=0) if known else np.full(len(objectives), np.nan)
     best = front.min(axis=0) if known else worst
     extent = np.where(worst > best, worst - best, 1.0)
-    corner = np.full(n_objectives, 1 + REFERENCE_MARGIN)
-    found = (problem.losses[searched] - best) / extent
-    history = hypervolume_history(found, problem.feasible[searched] & known, corner)
-    enumerated = hypervolume((front - best) / extent, corner)
+    corner = np.full(len(objectives), 1 + REFERENCE_MARGIN)
+    rows = list(searched)
+    found = (losses[rows] - best) / extent
+    history = hypervolume_history(found, feasible[rows] & known, corner)
+    enumerated = hypervolume((front - best) / extent, corner) if is_enumerated else float("nan")
     reached = float(history[-1]) if len(history) else 0.0
-    reference = dict(zip(problem.objectives, best + extent * corner, strict=True))
+    reference = dict(zip(objectives, best + extent * corner, strict=True))
     return SearchOutcome(
         hypervolume_history=history,
         search_hypervolume=reached,
         enumerated_hypervolume=enumerated,
-        gap=max(0.0, 1 - reached / enumerated) if known else float("nan"),
-        reference_point=tuple(to_losses(reference, problem.objectives).tolist()),
-        n_trials=len(searched),
+        gap=max(0.0, 1 - reached / enumerated) if known and is_enumerated else float("nan"),
+        reference_point=tuple(to_losses(reference, objectives).tolist()),
+        n_trials=len(rows),
         sampler=settings.sampler,
         seed=settings.seed,
+        is_enumerated=is_enumerated,
     )

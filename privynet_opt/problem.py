@@ -89,7 +89,7 @@ class Problem:
         Args:
             row: Its row.
         """
-        return dict(self.space.topologies[row].__dict__)
+        return self.space.topologies[row].as_dict()
 
     def row_of(self, trial: FrozenTrial) -> int:
         """Return the row of a finished trial.
@@ -116,5 +116,14 @@ class Problem:
     @property
     def directions(self) -> list[StudyDirection]:
         """Optuna's directions of the objectives."""
-        ways = (StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE)
-        return [ways[METRICS[name].higher_is_better] for name in self.objectives]
+        return directions_of(self.objectives)
+
+
+def directions_of(objectives: Sequence[str]) -> list[StudyDirection]:
+    """Return Optuna's directions of objectives.
+
+    Args:
+        objectives: Metric names.
+    """
+    ways = (StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE)
+    return [ways[METRICS[name].higher_is_better] for name in objectives]

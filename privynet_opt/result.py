@@ -34,12 +34,13 @@ class OptimizationResult:
         constraints: The limits.
         table: The measurements.
         proxies: Fitted on them, with their held-out errors.
-        candidates: Every topology of the space: predictions with intervals, exact costs,
-            measurements, violations, ``feasible``, ``on_front``.
+        candidates: Every topology of the space, or of one that cannot be listed those that the
+            search tried: predictions with intervals, exact costs, measurements, violations,
+            ``feasible``, ``on_front``.
         front: The feasible candidates that no other beats, the most accurate first.
         best: The feasible candidate of the highest predicted accuracy; None where there is none.
         study: The Optuna study.
-        search: What the bare search found, against enumeration.
+        search: What the bare search found, against enumeration where there is any.
         infeasibility: Why nothing is feasible; None where something is.
         validation: What a fresh attack found, if there was one.
         shadow_prices: What moving one limit would do to the accuracy of what is recommended.

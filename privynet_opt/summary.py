@@ -8,6 +8,7 @@ from privynet_opt.metrics import METRICS, PREDICTED
 from privynet_opt.plain_text import aligned, likeness, wrapped
 from privynet_opt.report.health import extrapolation_checks, health_checks
 from privynet_opt.report.hierarchical_check import hierarchical_check
+from privynet_opt.report.open_search_check import open_search_check
 from privynet_opt.report.prices import price_note, price_rows
 from privynet_opt.report.verdict import verdict
 from privynet_opt.report.words import (
@@ -159,10 +160,11 @@ def front_lines(result: OptimizationResult) -> list[str]:
     n_feasible = int(result.candidates["feasible"].sum())
     shown = _spread(front, FRONT_ROWS)
     metrics = list(dict.fromkeys(("accuracy", "psnr_db", "local_flops", *result.objectives)))
+    where = "in the space" if result.search.is_enumerated else "that the search tried"
     some = f"; {len(shown)} of them" if len(shown) < len(front) else ""
     title = (
         f"Pareto front: {len(front):,} of {n_feasible:,} feasible topologies "
-        f"(of {len(result.candidates):,} in the space){some}"
+        f"(of {len(result.candidates):,} {where}){some}"
     )
     rows = [("topology", *metrics, "measured at")]
     for words, (_, row) in zip(topologies_in_words(shown), shown.iterrows(), strict=True):
@@ -201,7 +203,7 @@ def proxy_lines(result: OptimizationResult) -> list[str]:
 
 
 def search_lines(result: OptimizationResult) -> list[str]:
-    """Return how much of the enumerated front the bare search found.
+    """Return how much of the enumerated front the bare search found, or that there is none.
 
     Args:
         result: What `optimize` returned.
@@ -211,6 +213,9 @@ def search_lines(result: OptimizationResult) -> list[str]:
         return wrapped(f"{check.title}. {check.text}")
     search = result.search
     ran = f"{search.n_trials:,} trials of {search.sampler} (seed {search.seed})"
+    if not search.is_enumerated:
+        check = open_search_check(search)
+        return wrapped(f"Search: {ran}. {check.title}. {check.text}")
     if not search.enumerated_hypervolume > 0:
         return wrapped(
             f"Search: {ran} and all {len(result.candidates):,} topologies found nothing feasible"

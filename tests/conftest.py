@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from problems import write_toy_study
+from problems import write_noisy_toy_study, write_toy_study
 
 if TYPE_CHECKING:
     from privynet_opt.result import OptimizationResult
@@ -25,6 +25,16 @@ def fitted_toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from privynet_opt.api import optimize
 
     study = write_toy_study(tmp_path_factory.mktemp("fitted") / "toy")
+    optimize(study=study, n_trials=1)
+    return study
+
+
+@pytest.fixture(scope="session")
+def noisy_toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy study of coded and noisy features, its proxies fitted; not to be changed."""
+    from privynet_opt.api import optimize
+
+    study = write_noisy_toy_study(tmp_path_factory.mktemp("noisy") / "noisy-toy")
     optimize(study=study, n_trials=1)
     return study
 

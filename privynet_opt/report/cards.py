@@ -30,6 +30,7 @@ from privynet_opt.report.filters_info import SHOWN, filters_info
 from privynet_opt.report.front_table import TITLES, front_table
 from privynet_opt.report.gallery_info import GalleryInfo, gallery_info, glimpse
 from privynet_opt.report.health import health_checks
+from privynet_opt.report.open_search_check import open_search_check
 from privynet_opt.report.pareto_info import pareto_info
 from privynet_opt.report.prices import price_note, price_rows
 from privynet_opt.report.provenance import provenance
@@ -207,12 +208,13 @@ def _filters(result: OptimizationResult) -> Card:
         for slot, target in zip(slots, SHOWN, strict=True)
     }
     strategies = list(dict.fromkeys(s for curves in info.curves.values() for s in curves))
+    sending = f" Features are sent as recommended: {info.sending}." if info.sending else ""
     return Card(
         "filters",
         "How the topology drives accuracy and privacy",
         "Lines are predictions for each selection strategy, the band is the interval of one of "
         "them, marks are trained measurements. Accuracy is drawn on one axis for all cuts, privacy "
-        "loss on each cut's own.",
+        "loss on each cut's own." + sending,
         "Kept filters",
         "filters",
         body={
@@ -293,13 +295,22 @@ def _search(result: OptimizationResult) -> Card:
         "How much the search found",
         "Hypervolume is the volume of objective space that a front dominates. The dashed line is "
         "the front of all topologies, enumerated over the same proxies; verdict and table rest on "
-        "that one.",
+        "that one."
+        if result.search.is_enumerated
+        else "",
         "Search",
         "figures",
         slots=(slot,) if info else (),
         data={"figures": {slot.id: hypervolume_figure(info)}} if info else {},
-        reason="" if info else "There is no enumerated front to compare the search with.",
+        reason="" if info else _why_no_comparison(result),
     )
+
+
+def _why_no_comparison(result: OptimizationResult) -> str:
+    if result.search.is_enumerated:
+        return "There is no enumerated front to compare the search with."
+    check = open_search_check(result.search)
+    return f"{check.title}. {check.text}"
 
 
 def _provenance(result: OptimizationResult) -> Card:

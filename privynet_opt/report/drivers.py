@@ -1,6 +1,7 @@
 """What drives the metrics: the parameters' importance, and the strategies against each other.
 
-Both are exact sums over the enumerated candidates, not estimates from the search's trials.
+Both are exact sums over the enumerated candidates, not estimates from the search's trials; where
+nothing was enumerated there are none.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 
 from privynet_opt.metrics import PREDICTED
 from privynet_opt.report.words import STRATEGIES, format_difference, label
+from privynet_opt.search_space import told_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +23,7 @@ PARAMETERS = {
     "cut_layer": "cut layer",
     "kept_filters": "kept filters",
     "selection_strategy": "selection strategy",
+    "feature_bits": "bits per feature",
 }
 
 BASELINE = "random"
@@ -70,12 +73,14 @@ class Drivers(NamedTuple):
     strategies: tuple[StrategyRow, ...]
 
 
-def drivers(result: OptimizationResult) -> Drivers:
-    """Return what drives the metrics of a result.
+def drivers(result: OptimizationResult) -> Drivers | None:
+    """Return what drives the metrics of a result, or None where the space cannot be listed.
 
     Args:
         result: What `optimize` returned.
     """
+    if not result.search.is_enumerated:
+        return None
     rows = result.candidates
     return Drivers(tuple(_importance(rows, m) for m in PREDICTED), tuple(_strategies(rows)))
 
@@ -107,6 +112,7 @@ def _importance(rows: pd.DataFrame, metric: str) -> Importance:
     shares = tuple(
         (words, round(100 * first_order_share(rows[metric], rows[name])))
         for name, words in PARAMETERS.items()
+        if name in told_columns(rows)
     )
     return Importance(label(metric), shares)
 

@@ -1,16 +1,26 @@
-"""What the figures of kept filters show: every strategy's predictions and measurements by cut."""
+"""What the figures of kept filters show: every strategy's predictions and measurements by cut.
+
+Where features may be sent in several ways, they are sent as those of the recommended topology.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pandas as pd
+
 from privynet_opt.report.words import plain_numbers, readable_scale, topologies_in_words
+from privynet_opt.search_space import SearchSpace, told_columns
+from privynet_opt.topology import LOCAL_COLUMNS, SENDING_DEFAULTS
 
 if TYPE_CHECKING:
     from privynet_opt.result import OptimizationResult
 
 SHOWN = ("accuracy", "psnr_db")
 """Targets drawn."""
+
+SENDING_LABELS = {"feature_bits": "bits", "noise_std": "noise"}
 
 Numbers = tuple[float | int | None, ...]
 
@@ -44,6 +54,7 @@ class FiltersInfo(NamedTuple):
         scale: The readable dB scale.
         cut: The cut shown first.
         strategy: The strategy whose band is shown first.
+        sending: How features are sent, in words; empty where that is plainly.
     """
 
     curves: dict[str, dict[str, Curve]]
@@ -52,6 +63,7 @@ class FiltersInfo(NamedTuple):
     scale: tuple[tuple[str, float], ...]
     cut: str
     strategy: str
+    sending: str = ""
 
 
 def filters_info(result: OptimizationResult) -> FiltersInfo:
@@ -61,6 +73,13 @@ def filters_info(result: OptimizationResult) -> FiltersInfo:
         result: What `optimize` returned.
     """
     rows, trained = result.candidates, result.table.trained
+    first = rows.iloc[0] if result.best is None else result.best
+    sending = ""
+    if told_columns(rows) != LOCAL_COLUMNS:
+        sent = {name: first[name] for name in SENDING_DEFAULTS}
+        rows = _sent_so(result, sent)
+        trained = trained[(trained[list(sent)] == pd.Series(sent)).all(axis=1)]
+        sending = ", ".join(f"{label} {sent[name]:g}" for name, label in SENDING_LABELS.items())
     cuts = [cut for cut in result.table.cuts if cut in set(rows["cut_layer"])]
     strategies = list(dict.fromkeys(rows["selection_strategy"]))
     predicted = dict(iter(rows.groupby(["cut_layer", "selection_strategy"], sort=False)))
@@ -73,7 +92,6 @@ def filters_info(result: OptimizationResult) -> FiltersInfo:
         }
         for cut in cuts
     }
-    first = rows.iloc[0] if result.best is None else result.best
     limits = {
         target: tuple(float(c.limit) for c in result.constraints if c.metric == target)
         for target in SHOWN
@@ -85,7 +103,20 @@ def filters_info(result: OptimizationResult) -> FiltersInfo:
         scale=readable_scale(result.table),
         cut=str(first["cut_layer"]),
         strategy=str(first["selection_strategy"]),
+        sending=sending,
     )
+
+
+def _sent_so(result: OptimizationResult, sent: dict[str, Any]) -> pd.DataFrame:
+    """Return every local network of the study with its features sent in one way, predicted."""
+    channels = {name: cut.channels for name, cut in result.table.cuts.items()}
+    space = replace(
+        SearchSpace.of_study(result.spec.search_space, channels, result.table.searched),
+        feature_bits=(int(sent["feature_bits"]),),
+        noise_std=None,
+    )
+    topologies = space.enumerate().assign(noise_std=float(sent["noise_std"]))
+    return topologies.join(result.proxies.predict(topologies))
 
 
 def _to_the_end(predicted: dict[Any, Any], cut: str, strategy: str) -> Any:
@@ -94,8 +125,6 @@ def _to_the_end(predicted: dict[Any, Any], cut: str, strategy: str) -> Any:
     All strategies keep the same there, so the search space offers it under one of them only. A
     searched subset exists at its own counts alone.
     """
-    import pandas as pd
-
     rows = predicted[cut, strategy]
     if strategy == "searched":
         return rows

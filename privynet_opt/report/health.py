@@ -45,15 +45,16 @@ def health_checks(result: OptimizationResult) -> tuple[Check, ...]:
 
 def _feasible_share(result: OptimizationResult) -> Check:
     n_all, n_feasible = len(result.candidates), int(result.candidates["feasible"].sum())
+    tried = "" if result.search.is_enumerated else " tried"
     if not n_feasible:
         return Check(
             "act",
             "Nothing is feasible: relax a limit, or widen the search space",
-            f"All {n_all:,} topologies break at least one limit.",
+            f"All {n_all:,} topologies{tried} break at least one limit.",
         )
     return Check(
         "good",
-        f"{n_feasible:,} of {n_all:,} topologies are feasible",
+        f"{n_feasible:,} of {n_all:,} topologies{tried} are feasible",
         f"{len(result.front):,} of them are on the Pareto front: no other is at least as good in "
         "every objective and better in one.",
     )

@@ -48,8 +48,11 @@ def price_note(result: OptimizationResult) -> str:
         result: What `optimize` returned.
     """
     error = result.proxies.validations["accuracy"].mean_absolute_error
+    judged = "every topology judged again"
+    if not result.search.is_enumerated:
+        judged = "every topology that the search tried judged again, so that limits may buy more"
     return (
-        "One limit moved, all others kept, every topology judged again. A metric without a limit "
+        f"One limit moved, all others kept, {judged}. A metric without a limit "
         "is held below what is recommended, to show what that freedom is worth. Differences below "
         f"{format_difference('accuracy', error)}, the proxies' mean error, may not be real."
     )

@@ -59,7 +59,8 @@ def _study(result: OptimizationResult) -> Iterator[tuple[str, str]]:
     yield "constraints", "; ".join(map(str, result.constraints)) or "none"
     yield "predictions are for fidelity", result.proxies.fidelity
     yield "confidence of the intervals", f"{spec.search.confidence:.0%}"
-    yield "topologies enumerated", f"{len(result.candidates):,}"
+    counted = "enumerated" if result.search.is_enumerated else "tried by the search"
+    yield f"topologies {counted}", f"{len(result.candidates):,}"
     if search is not None:
         yield "search", f"{search.n_trials:,} trials, sampler {search.sampler}, seed {search.seed}"
 

@@ -9,6 +9,7 @@ from privynet_opt.metrics import PREDICTED
 from privynet_opt.report.check import Check
 from privynet_opt.report.hierarchical_check import hierarchical_check
 from privynet_opt.report.knowledge_checks import knowledge_checks
+from privynet_opt.report.open_search_check import open_search_check
 from privynet_opt.report.words import format_correlation, format_difference, label
 
 if TYPE_CHECKING:
@@ -136,6 +137,8 @@ def _search(result: OptimizationResult) -> Check | None:
     if result.hierarchical is not None:
         return hierarchical_check(result.hierarchical, result.best)
     search = result.search
+    if search is not None and not search.is_enumerated:
+        return open_search_check(search)
     if search is None or not (search.enumerated_hypervolume or 0) > 0:
         return None
     text = (

@@ -166,16 +166,29 @@ def _sentence(result: OptimizationResult) -> str:
         len(result.constraints), f" within all {len(result.constraints)} limits"
     )
     return (
-        f"Cut {result.spec.network.name} after {cut} and keep {filters}. "
+        f"Cut {result.spec.network.name} after {cut} and keep {filters}.{_sending(best)} "
         f"Of the {_eligible(result)}, no other{within} is predicted to be more accurate."
     )
 
 
+def _sending(best: Any) -> str:
+    """Return how features are sent, a sentence after a space; nothing where that is plainly."""
+    topology = LocalTopology.of(best)
+    if topology.is_sent_plainly:
+        return ""
+    coded = f" in {topology.feature_bits} bits each" if topology.feature_bits != 32 else ""
+    noise = ""
+    if topology.noise_std:
+        noise = f" with noise of {topology.noise_std:g} standard deviations of each channel"
+    return f" Send the features{noise}{coded}."
+
+
 def _eligible(result: OptimizationResult) -> str:
+    tried = "" if result.search.is_enumerated else " that the search tried"
     if result.spec.search.extrapolate:
-        return f"{len(result.candidates):,} topologies in the search space"
+        return f"{len(result.candidates):,} topologies{tried or ' in the search space'}"
     n = len(recommendable(result.candidates, False))
-    return f"{n:,} topologies within the range of the trained measurements"
+    return f"{n:,} topologies{tried} within the range of the trained measurements"
 
 
 def _outside(result: OptimizationResult) -> str:
