@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from privynet_opt.metrics import METRICS, PREDICTED
 from privynet_opt.plain_text import aligned, likeness, wrapped
+from privynet_opt.report.bound_check import bound_check
 from privynet_opt.report.health import extrapolation_checks, health_checks
 from privynet_opt.report.hierarchical_check import hierarchical_check
 from privynet_opt.report.open_search_check import open_search_check
@@ -85,6 +86,9 @@ def verdict_lines(result: OptimizationResult) -> list[str]:
     head = ("", f"predicted ({fidelity})", level, known)
     lines += aligned([head, *_values(result, best)], "<>>>")
     lines += ["", *_privacy_lines(result, float(best["psnr_db"]))]
+    bound = bound_check(result)
+    if bound is not None and bound.level == "good":  # else it is among the cautions
+        lines += wrapped(f"{bound.title}. {bound.text}")
     if told.constraints:
         limits = [(row.statement, row.margin, row.checked) for row in told.constraints]
         lines += ["", *aligned([("limit", "margin", "checked on"), *limits], "<><")]

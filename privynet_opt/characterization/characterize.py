@@ -134,6 +134,9 @@ def characterize(
         if rows:
             described["anonymity"] = folder.anonymity()
             described["searched"] = folder.searched()
+            information = folder.information()
+            if information:
+                described["information"] = information
             described["side_attacks"] = folder.side_attacks()
             write_table(table, rows, [cut.name for cut in cuts], described)
             copy_study_file(spec.directory, spec.network.weights, output)

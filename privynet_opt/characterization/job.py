@@ -20,6 +20,7 @@ from privynet_opt.characterization.amortised_store import load_networks, save_ne
 from privynet_opt.characterization.anonymity import measure_anonymity
 from privynet_opt.characterization.bank import CutBank, FeatureSource, build_bank
 from privynet_opt.characterization.gallery import Gallery
+from privynet_opt.characterization.information import measure_information
 from privynet_opt.characterization.measure import (
     measure_amortised,
     measure_screen,
@@ -80,10 +81,19 @@ class Job:
         folder = MeasurementFolder(self.output)
         return [pair for pair in self.wanted if not folder.has(measurement_key(*pair))]
 
+    def uninformed(self) -> list[LocalTopology]:
+        """Return the local networks whose information is wanted for a bound, and not known yet."""
+        if not any(topology.noise_std for topology, _ in self.wanted):
+            return []
+        plain = [t for t, _ in self.wanted if t.is_sent_plainly and not t.selection_seed]
+        known = [LocalTopology.of(e) for e in MeasurementFolder(self.output).information()]
+        return [] if set(plain) <= set(known) else list(dict.fromkeys(plain))
+
     def is_done(self) -> bool:
         """Return whether nothing is left to measure."""
         folder = MeasurementFolder(self.output)
-        return not self.missing() and not any(a.missing(folder) for a in self.side_attacks)
+        attacked = not any(attack.missing(folder) for attack in self.side_attacks)
+        return not self.missing() and not self.uninformed() and attacked
 
 
 def measurement_key(
@@ -132,6 +142,9 @@ def run_job(job: Job) -> None:
         bank = _with_searched(bank, networks, job.searched, folder)
     for topology in _at("screen", missing):
         folder.add(measure_screen(bank, topology))
+    uninformed = job.uninformed()
+    if uninformed:
+        folder.add_information(job.cut.name, measure_information(bank, uninformed))
     if networks is not None:
         for topology in unscored:
             folder.add(measure_amortised(bank, networks, topology))

@@ -111,6 +111,21 @@ class MeasurementFolder:
         files = sorted((self.folder / "anonymity").glob("[!.]*.json"))
         return [entry for path in files for entry in json.loads(path.read_text())]
 
+    def add_information(self, cut_layer: str, entries: list[Row]) -> None:
+        """Store what the features of a cut tell of images at most.
+
+        Args:
+            cut_layer: Name of the cut.
+            entries: From `information.measure_information`.
+        """
+        path = self.folder / "information" / f"{cut_layer}.json"
+        write_atomically(path, json.dumps(entries, indent=1, allow_nan=False) + "\n")
+
+    def information(self) -> list[Row]:
+        """Return the entries of `add_information` of all cuts."""
+        files = sorted((self.folder / "information").glob("[!.]*.json"))
+        return [entry for path in files for entry in json.loads(path.read_text())]
+
     def add_searched(self, entry: Row) -> None:
         """Store the subset found for a cut and a count.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from privynet_opt.candidates import passed_over
 from privynet_opt.metrics import METRICS, PREDICTED
+from privynet_opt.report.bound_check import bound_check
 from privynet_opt.report.check import Check
 from privynet_opt.report.trust_checks import trust_checks
 from privynet_opt.report.validation_check import validation_check
@@ -33,7 +34,7 @@ def health_checks(result: OptimizationResult) -> tuple[Check, ...]:
     """
     checks: list[Check | None] = [_feasible_share(result)]
     if result.best is not None:
-        checks += [*_limits(result), _measured(result), _edge(result)]
+        checks += [*_limits(result), _measured(result), _edge(result), bound_check(result)]
     checks += extrapolation_checks(result)
     if result.validation is not None:
         checks.append(validation_check(result.validation, result.best))

@@ -70,6 +70,14 @@ def test_a_second_run_measures_nothing_again(noisy_study, path):
     assert path.read_bytes() == table
 
 
+def test_what_features_tell_of_images_is_kept_for_the_bound(path):
+    entries = load_table(path).sidecar["information"]
+    assert len({LocalTopology.of(entry) for entry in entries}) == len(entries)
+    whole = {e["cut_layer"]: e["information"] for e in entries if e["kept_filters"] >= 16}
+    assert set(whole) == {"conv1", "conv4"}
+    assert all(0 < e["information"] <= whole[e["cut_layer"]] * 1.001 for e in entries)
+
+
 def test_amortised_networks_measure_plain_features_only(noisy_study, tmp_path):
     with pytest.raises(StudyError, match="`start` must be scratch where a study codes features"):
         characterize(noisy_study, None, None, tmp_path, start="amortised")
