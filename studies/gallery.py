@@ -12,6 +12,7 @@ from privynet_opt.characterization.bank import FeatureSource, build_bank
 from privynet_opt.characterization.gallery import Gallery
 from privynet_opt.characterization.job import TRAINING_SEED
 from privynet_opt.characterization.measure import measure_attack
+from privynet_opt.characterization.table import load_table
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import choose_cuts, find_cuts
@@ -43,13 +44,15 @@ def make_gallery(
         source: Where the scored images come from, where they are not the study's own.
     """
     backbone = load_backbone(spec.network.name, weights)
+    searched = load_table(spec.table_path).searched
     offered = find_cuts(backbone.graph, spec.data.image_size)
     for name, of_cut in groupby(topologies, key=lambda short: short[0]):
         (cut,) = choose_cuts(offered, [name])
         missing = [LocalTopology(*short) for short in _missing(of_cut, fidelity, folder)]
         if not missing:
             continue
-        bank = build_bank(FeatureSource(backbone, cut, splits, torch.device("cpu"), keep=True))
+        source_of_cut = FeatureSource(backbone, cut, splits, torch.device("cpu"), keep=True)
+        bank = build_bank(source_of_cut).with_searched(searched)
         gallery = Gallery(folder, bank.score_images, bank.score_labels, source)
         for topology in missing:
             row = measure_attack(bank, topology, fidelity, TRAINING_SEED, gallery=gallery)

@@ -41,6 +41,7 @@ CROPS = (
 """Photograph, top, left and side of each square, in pixels."""
 
 TOPOLOGIES = (
+    ("conv7", 64, "searched"),
     ("conv7p", 192, "magnitude"),
     ("conv7p", 48, "lda"),
     ("conv7p", 64, "lda"),
@@ -52,7 +53,7 @@ TOPOLOGIES = (
     ("conv2p", 2, "magnitude"),
     ("conv2p", 32, "privacy"),
 )
-"""What the study recommends, a spread over its front, and four that its limits exclude."""
+"""What the study recommends or did, a spread over its front, and four that its limits exclude."""
 
 FIDELITY = "standard"
 
