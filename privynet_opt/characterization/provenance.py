@@ -19,6 +19,7 @@ from privynet_opt.characterization.schema import FIDELITIES
 from privynet_opt.cost import CutProfile
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import Backbone
+from privynet_opt.networks.profile import whole_costs
 
 PACKAGES = ("torch", "torchvision", "numpy", "privynet_opt")
 """Whose versions are recorded."""
@@ -99,6 +100,7 @@ def sidecar(
             "provenance": notes.get("weights", ""),
             "mean": list(backbone.mean),
             "std": list(backbone.std),
+            "whole": whole_costs(backbone, data["image_size"]),
         },
         "data": {
             **data,

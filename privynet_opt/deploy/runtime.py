@@ -95,7 +95,7 @@ def tensor_bytes(network: torch.nn.Module, images: Tensor) -> int:
         network: What is run.
         images: What it is given.
     """
-    watcher = LiveTensors(images)
+    watcher = LiveTensors(images, network.state_dict().values())
     with watcher:
         network(images)
     return max(watcher.bytes_after)

@@ -8,7 +8,7 @@ all of them gives the exact count in between (`privynet_opt.cost`).
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -28,12 +28,17 @@ class LiveTensors(TorchDispatchMode):
 
     Storages count once however many views they have; a storage leaves when its last tensor does.
 
+    Args:
+        held: What is alive before the first operation.
+        weights: Tensors that do not count, nor any view of them.
+
     Attributes:
         bytes_after: One number per dispatched operation.
     """
 
-    def __init__(self, held: Tensor) -> None:
+    def __init__(self, held: Tensor, weights: Iterable[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.weights = {tensor.untyped_storage()._cdata for tensor in weights}
         self.live: dict[int, int] = {}
         self.bytes_after: list[int] = []
         self._watch(held)
@@ -50,7 +55,7 @@ class LiveTensors(TorchDispatchMode):
     def _watch(self, tensor: Tensor) -> None:
         storage = tensor.untyped_storage()
         key = storage._cdata
-        if key not in self.live:
+        if key not in self.live and key not in self.weights:
             self.live[key] = storage.nbytes()
             weakref.finalize(storage, self.live.pop, key, None)
 
@@ -82,7 +87,7 @@ def measure_live_bytes(network: nn.Module, image_size: int) -> list[int]:
         activation not yet released. Parameters do not count.
     """
     image = torch.zeros(1, 3, image_size, image_size)
-    watcher = LiveTensors(image)
+    watcher = LiveTensors(image, network.state_dict().values())
     with torch.no_grad(), watcher:
         network(image)
     return watcher.bytes_after
@@ -99,6 +104,26 @@ def state_bytes(network: nn.Module) -> int:
     """
     tensors = network.state_dict().values()
     return sum(t.numel() * t.element_size() for t in tensors if t.is_floating_point())
+
+
+def whole_costs(backbone: Backbone, image_size: int) -> dict[str, int]:
+    """Count what the whole network would cost, to compare local networks with.
+
+    Args:
+        backbone: The pre-trained network.
+        image_size: Rows and columns of the image.
+
+    Returns:
+        ``local_flops`` and ``memory_bytes``, as of a local network: two FLOPs per multiply-add,
+        weights and the peak of live tensors. Empty where images are too small for the network,
+        of which only a part is deployed.
+    """
+    network = backbone.network
+    try:
+        peak, macs = max(measure_live_bytes(network, image_size)), measure_macs(network, image_size)
+    except RuntimeError:
+        return {}
+    return {"local_flops": 2 * macs, "memory_bytes": state_bytes(network) + peak}
 
 
 def profile_cut(backbone: Backbone, cut: Cut, image_size: int) -> CutProfile:

@@ -237,9 +237,13 @@ def _in_proportion(result: OptimizationResult, metric: str) -> str:
         image = 3 * result.spec.data.image_size**2
         times = cost / image
         return f"{times:.1f} times the image itself ({format_value(metric, image)})"
+    network = result.spec.network.name
+    costs = result.table.sidecar["network"].get("whole", {})
+    if metric in costs:
+        return f"{cost / costs[metric]:.0%} of the whole {network}; exact"
     deepest = max(result.table.cuts.values(), key=lambda cut: cut.depth)
     whole = float(cut_costs(deepest, deepest.channels)[metric])
-    return f"{cost / whole:.0%} of {result.spec.network.name} up to {deepest.name}; exact"
+    return f"{cost / whole:.0%} of {network} up to {deepest.name}; exact"
 
 
 def _constraint_row(best: Any, constraint: Constraint) -> ConstraintRow:

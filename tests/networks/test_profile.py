@@ -15,6 +15,7 @@ from privynet_opt.networks.profile import (
     measure_macs,
     profile_cut,
     state_bytes,
+    whole_costs,
 )
 
 VGG16 = [(3, 64, 32), (64, 64, 32), (64, 128, 16), (128, 128, 16), (128, 256, 8), (256, 256, 8)]
@@ -72,3 +73,19 @@ def test_live_bytes_of_a_chain_follow_input_and_output():
     live = measure_live_bytes(chain, 8)
     assert live[:2] == [4 * (image + features)] * 2
     assert live[2] in {4 * (image + features + pooled), 4 * (image + features + pooled + indices)}
+
+
+def test_the_whole_network_is_counted_to_its_last_layer(load):
+    layers = [*VGG16, VGG16[-1], (256, 512, 4), *[(512, 512, 4)] * 2, *[(512, 512, 2)] * 3]
+    dense = [(512 * 7 * 7, 4096), (4096, 4096), (4096, 1000)]
+    macs = sum(9 * i * o * grid**2 for i, o, grid in layers) + sum(i * o for i, o in dense)
+    weights = sum(o * (9 * i + 1) for i, o, _ in layers) + sum(o * (i + 1) for i, o in dense)
+    peak = 3 * 32**2 + 2 * 64 * 32**2  # the image, held, and what the second convolution maps
+    assert whole_costs(load("vgg16"), 32) == {
+        "local_flops": 2 * macs,
+        "memory_bytes": 4 * (weights + peak),
+    }
+
+
+def test_a_network_that_needs_larger_images_is_not_counted(load):
+    assert whole_costs(load("vgg16"), 8) == {}

@@ -69,6 +69,17 @@ def test_costs_are_exact_and_checked_on_themselves(result):
     assert (row.interval, row.checked, row.margin) == ("exact", "the value", "+29.7 MFLOPs")
 
 
+def test_costs_stand_beside_those_of_the_whole_network(result, monkeypatch):
+    def note(title):
+        return next(tile.note for tile in verdict(result).tiles if tile.title == title)
+
+    assert note("Local compute").endswith(" of vgg16 up to conv10; exact")
+    flops = float(result.best["local_flops"])
+    whole = {"local_flops": 4 * flops}
+    monkeypatch.setitem(result.table.sidecar["network"], "whole", whole)
+    assert note("Local compute") == "25% of the whole vgg16; exact"
+
+
 def test_a_margin_is_negative_where_the_limit_is_broken():
     row = {"accuracy": 0.5, "psnr_db": 17.0, "psnr_db_upper": 17.6}
     assert margin(row, Constraint("psnr_db <= 17.5")) == pytest.approx(-0.1)
