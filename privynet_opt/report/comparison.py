@@ -102,6 +102,9 @@ def verdict_lines(first: OptimizationResult, second: OptimizationResult) -> tupl
         lines.append(Line(shown.label, texts[0], texts[1], change))
     counts = [f"{int(r.candidates['feasible'].sum()):,}, {len(r.front):,}" for r in (first, second)]
     lines.append(Line("Feasible topologies, of them on the front", counts[0], counts[1]))
+    weights = [r.table.sidecar["network"].get("weights_sha256") for r in (first, second)]
+    if weights[0] != weights[1]:  # a topology of another network is another one
+        return tuple(lines)
     keys = [set(r.front[list(TOPOLOGY_COLUMNS)].itertuples(index=False)) for r in (first, second)]
     shared = len({tuple(k) for k in keys[0]} & {tuple(k) for k in keys[1]})
     lines.append(Line("On both fronts", f"{shared:,}", f"{shared:,}"))

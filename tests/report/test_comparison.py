@@ -25,6 +25,13 @@ def test_both_answers_stand_side_by_side_with_what_changes(results):
     assert lines["On both fronts"].first == f"{len(both[0] & both[1]):,}"
 
 
+def test_topologies_of_different_networks_are_not_counted_as_shared(results):
+    other = fake_result()
+    other.table.sidecar["network"]["weights_sha256"] = "another"
+    titles = [line.title for line in verdict_lines(results[0], other)]
+    assert "On both fronts" not in titles
+
+
 def test_only_what_differs_is_marked(results):
     marked = [line.title for line in question_lines(*results) if line.change]
     assert marked == ["Limits"]
