@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from privynet_opt.characterization.envelope import with_envelope
 from privynet_opt.characterization.schema import KEY, TRAINED_FIDELITIES
@@ -183,6 +184,11 @@ def _groups(rows: pd.DataFrame) -> list[tuple[str, int]]:
     return list(zip(rows["cut_layer"], rows["kept_filters"], strict=True))
 
 
+def _alike(rows: pd.DataFrame) -> NDArray[np.int64]:
+    kinds = rows.groupby(["cut_layer", "kept_filters"], sort=False).ngroup()
+    return np.asarray(kinds, dtype=np.int64)
+
+
 def _predicted_fidelity(rows: pd.DataFrame) -> str:
     groups = {name: len(set(_groups(some))) for name, some in rows.groupby("fidelity")}
     enough = [name for name, n in groups.items() if n >= MIN_GROUPS]
@@ -214,7 +220,7 @@ def _scales(
     groups = interval_groups(cuts)
     scores = _scores(measured, entry.means, entry.spreads)
     scales = {
-        cut: group_scale(scores, groups, str(group), confidence)
+        cut: group_scale(scores, groups, _alike(rows), str(group), confidence)
         for cut, group in dict(zip(cuts, groups, strict=True)).items()
     }
     new_cut = conformal_scale(scores, confidence)
@@ -245,7 +251,8 @@ def _validate(
     means = np.array(entry.means)
     scores = _scores(measured, entry.means, entry.spreads)
     shared = interval_groups(rows["cut_layer"].tolist())
-    scales = cross_conformal_scales(scores, shared, group_folds(groups), confidence)
+    folds = group_folds(groups)
+    scales = cross_conformal_scales(scores, shared, _alike(rows), folds, confidence)
     interval = _interval(target, means, scales * np.array(entry.spreads))
     predicted, lower, upper = interval.values()
     loco = np.array(entry.loco_means or [np.nan])

@@ -6,7 +6,9 @@ Intervals are split conformal (Vovk et al. 2005) with normalised scores (Lei et 
 the prediction plus or minus its spread times a quantile of the scores
 ``|measured - predicted| / spread`` of held-out rows. A cut with rows enough has a quantile of its
 own (Mondrian conformal prediction, ibid.): with one for all, intervals were too narrow at some cuts
-and too wide at others.
+and too wide at others. It counts once over rows and once over (cut layer, kept filters), each of
+which weighs the same however many rows it has, and the larger quantile is taken: where a few counts
+have most of the rows, their errors would speak for all.
 """
 
 from __future__ import annotations
@@ -162,31 +164,68 @@ def interval_groups(cut_layers: Sequence[str]) -> NDArray[np.str_]:
     return cuts.where(own, SHARED).to_numpy(dtype=str)
 
 
-def group_scale(scores: Floats, groups: NDArray[np.str_], group: str, confidence: float) -> float:
+def balanced_scale(scores: Floats, alike: Sequence[int], confidence: float) -> float:
+    """Return `conformal_scale` with rows weighted so that all kinds of rows weigh the same.
+
+    Args:
+        scores: As in `conformal_scale`, enough for the level.
+        alike: Which kind each row is.
+        confidence: Share of the weight of new rows to cover.
+
+    Returns:
+        The weighted quantile (Tibshirani et al., NeurIPS 2019), the new row weighing as much as
+        the others on average.
+    """
+    _, kinds, sizes = np.unique(alike, return_inverse=True, return_counts=True)
+    weights = 1 / sizes[kinds]
+    order = np.argsort(scores)
+    reached = np.cumsum(weights[order])
+    rank = np.searchsorted(reached, confidence * (weights.sum() + weights.mean()))
+    return float(scores[order][min(int(rank), len(scores) - 1)])
+
+
+def group_scale(
+    scores: Floats,
+    groups: NDArray[np.str_],
+    alike: NDArray[np.int64],
+    group: str,
+    confidence: float,
+) -> float:
     """Return the scale of the intervals of one group.
 
     Args:
         scores: As in `conformal_scale`, one per row.
         groups: From `interval_groups`, one per row.
+        alike: Which (cut layer, kept filters) each row has.
         group: The group; one without rows takes those of all.
         confidence: Share of new rows to cover.
 
     Returns:
-        The group's own `conformal_scale`; that of all rows where its own are too few for the level.
+        The larger of the group's own `conformal_scale` and `balanced_scale`; the first of all rows
+        where its own are too few for the level.
     """
-    own = scores[groups == group]
-    is_enough = math.ceil((len(own) + 1) * confidence) <= len(own)
-    return conformal_scale(own if is_enough else scores, confidence)
+    own = groups == group
+    if math.ceil((own.sum() + 1) * confidence) > own.sum():
+        return conformal_scale(scores, confidence)
+    return max(
+        conformal_scale(scores[own], confidence),
+        balanced_scale(scores[own], alike[own], confidence),
+    )
 
 
 def cross_conformal_scales(
-    scores: Floats, groups: NDArray[np.str_], folds: Folds, confidence: float
+    scores: Floats,
+    groups: NDArray[np.str_],
+    alike: NDArray[np.int64],
+    folds: Folds,
+    confidence: float,
 ) -> Floats:
     """Return each row's scale, set by the scores of the other folds alone.
 
     Args:
         scores: As in `conformal_scale`, one per row.
         groups: From `interval_groups`, one per row.
+        alike: As in `group_scale`.
         folds: At least two.
         confidence: Share of rows to cover.
 
@@ -199,7 +238,9 @@ def cross_conformal_scales(
         others = np.setdiff1d(np.arange(len(scores)), fold)
         for group in np.unique(groups[fold]):
             rows = fold[groups[fold] == group]
-            scales[rows] = group_scale(scores[others], groups[others], group, confidence)
+            scales[rows] = group_scale(
+                scores[others], groups[others], alike[others], group, confidence
+            )
     return scales
 
 

@@ -10,6 +10,7 @@ from sklearn.metrics import r2_score
 from privynet_opt.proxies.validation import (
     MIN_OWN_ROWS,
     SHARED,
+    balanced_scale,
     conformal_scale,
     cross_conformal_scales,
     explained_variance,
@@ -94,9 +95,9 @@ def test_too_few_scores_give_students_interval() -> None:
 def test_own_error_does_not_widen_the_own_interval() -> None:
     folds = group_folds(range(30), n_folds=10)
     scores, groups = np.linspace(0.5, 1.0, 30), np.array(["conv1"] * 30)
-    before = cross_conformal_scales(scores, groups, folds, 0.9)
+    before = cross_conformal_scales(scores, groups, np.arange(len(scores)), folds, 0.9)
     scores[7] = 100.0
-    after = cross_conformal_scales(scores, groups, folds, 0.9)
+    after = cross_conformal_scales(scores, groups, np.arange(len(scores)), folds, 0.9)
     fold = next(fold for fold in folds if 7 in fold)
     assert (after[fold] == before[fold]).all()
     assert (np.delete(after, fold) >= np.delete(before, fold)).all()
@@ -112,8 +113,10 @@ def test_cuts_of_unlike_errors_are_each_covered_as_promised() -> None:
     groups = np.repeat(["conv1", "conv2"], 60)
     scores = generator.exponential(size=120) * np.where(groups == "conv1", 1.0, 8.0)
     folds = group_folds(range(120), n_folds=10)
-    inside = scores <= cross_conformal_scales(scores, groups, folds, 0.9)
-    pooled = scores <= cross_conformal_scales(scores, np.repeat([SHARED], 120), folds, 0.9)
+    inside = scores <= cross_conformal_scales(scores, groups, np.arange(len(scores)), folds, 0.9)
+    pooled = scores <= cross_conformal_scales(
+        scores, np.repeat([SHARED], 120), np.arange(120), folds, 0.9
+    )
     for cut in ("conv1", "conv2"):
         assert 0.85 <= inside[groups == cut].mean() <= 0.97
     assert pooled[groups == "conv1"].mean() == 1
@@ -122,9 +125,13 @@ def test_cuts_of_unlike_errors_are_each_covered_as_promised() -> None:
 
 def test_a_group_too_small_for_the_level_takes_the_scale_of_all_rows() -> None:
     scores, groups = np.arange(1.0, 41.0), np.repeat(["conv1", SHARED], 20)
-    assert group_scale(scores, groups, "conv1", 0.9) == 19
-    assert group_scale(scores, groups, "conv1", 0.97) == conformal_scale(scores, 0.97)
-    assert group_scale(scores, groups, "nowhere", 0.9) == conformal_scale(scores, 0.9)
+    assert group_scale(scores, groups, np.arange(len(scores)), "conv1", 0.9) == 19
+    assert group_scale(scores, groups, np.arange(len(scores)), "conv1", 0.97) == conformal_scale(
+        scores, 0.97
+    )
+    assert group_scale(scores, groups, np.arange(len(scores)), "nowhere", 0.9) == conformal_scale(
+        scores, 0.9
+    )
 
 
 def test_rank_correlation_and_r2_agree_with_scipy_and_scikit_learn() -> None:
@@ -138,3 +145,17 @@ def test_rank_correlation_and_r2_agree_with_scipy_and_scikit_learn() -> None:
 def test_constant_values_have_no_correlation() -> None:
     assert math.isnan(rank_correlation(np.ones(4), np.arange(4.0)))
     assert math.isnan(explained_variance(np.ones(4), np.arange(4.0)))
+
+
+def test_a_count_with_most_of_the_rows_does_not_speak_for_the_others() -> None:
+    scores = np.concatenate([np.linspace(0, 1, 30), [3.0, 4.0, 5.0, 6.0]])
+    alike = np.array([0] * 30 + [1, 2, 3, 4])
+    groups = np.repeat(["conv1"], 34)
+    assert conformal_scale(scores, 0.75) < 1
+    assert balanced_scale(scores, alike, 0.75) == 5  # of five kinds four err by no more
+    assert group_scale(scores, groups, alike, "conv1", 0.75) == 5
+    lonely = np.arange(34)
+    assert balanced_scale(scores, lonely, 0.75) == conformal_scale(scores, 0.75)
+    assert group_scale(scores[:30], groups[:30], alike[:30], "conv1", 0.5) == conformal_scale(
+        scores[:30], 0.5
+    )
