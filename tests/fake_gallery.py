@@ -27,9 +27,8 @@ def fake_gallery(folder: Path, rows: pd.DataFrame, source: str = "") -> Path:
     scores = (17.5, 17.0, 18.0, 17.5), (0.3, 0.2, 0.4, 0.3)
     write_strip(folder / "thumbnail-4.png", Strip(THUMBNAIL, pixels, *scores, {"side": 4}))
     for number, (_, row) in enumerate(rows.iterrows()):
-        key = {
-            n: v.item() if hasattr(v, "item") else v for n, v in row[list(TOPOLOGY_COLUMNS)].items()
-        }
+        own = row[[name for name in TOPOLOGY_COLUMNS if name in row]]
+        key = {n: v.item() if hasattr(v, "item") else v for n, v in own.items()}
         facts = {**key, "fidelity": "standard", "training_seed": 1, "attacker": "decoder"}
         leak = round(float(row["psnr_db"]), 3)
         strip = Strip(RECOVERED, pixels // 2, (leak,) * 4, (0.25,) * 4, facts)

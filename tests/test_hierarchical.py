@@ -144,7 +144,7 @@ def test_its_choice_is_the_only_trial_and_what_is_recommended_stays_the_enumerat
     assert choice.topology is not None
     assert best is not None
     trials = [t for t in result.study.trials if t.user_attrs.get("source") != "enumeration"]
-    assert [t.user_attrs["topology"] for t in trials] == [vars(choice.topology)]
+    assert [t.user_attrs["topology"] for t in trials] == [choice.topology.as_dict()]
     assert trials[0].user_attrs["steps"] == list(choice.steps)
     assert result.search.n_trials == 1
     assert best["accuracy"] == result.candidates.query("feasible")["accuracy"].max()
@@ -152,7 +152,7 @@ def test_its_choice_is_the_only_trial_and_what_is_recommended_stays_the_enumerat
     assert choice.topology.cut_layer != deepest, "its 32 filters cost more than 1e6 FLOPs"
     result.save(tmp_path)
     saved = json.loads((tmp_path / "front.json").read_text())["hierarchical"]
-    assert saved["topology"] == vars(choice.topology)
+    assert saved["topology"] == choice.topology.as_dict()
 
 
 def test_what_it_loses_is_printed(result: OptimizationResult) -> None:
