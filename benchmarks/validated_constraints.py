@@ -24,7 +24,6 @@ from constraint_sets import constraint_sets
 from privynet_opt.api import optimize
 from privynet_opt.candidates import best_of, build_candidates, judge, recommendable
 from privynet_opt.constraints import Constraint
-from privynet_opt.infeasibility import topology_of
 from privynet_opt.metrics import PREDICTED
 from privynet_opt.result import OptimizationResult
 from privynet_opt.search_space import TOPOLOGY_COLUMNS
@@ -50,7 +49,7 @@ def main() -> None:
     eligible = recommendable(result.candidates, extrapolate=False)
     sets = list(constraint_sets(eligible, asked.sets))
     chosen = [best_of(judge(eligible, result.objectives, limits)) for limits in sets]
-    topologies = [topology_of(row) for row in chosen if row is not None]
+    topologies = [LocalTopology.of(row) for row in chosen if row is not None]
     asked.output.mkdir(parents=True, exist_ok=True)
     if not asked.report:
         measure(result, topologies, asked)
@@ -108,7 +107,7 @@ def report(
         lines.append(
             {
                 "limits": ", ".join(map(str, limits)),
-                "recommended": str(topology_of(row)),
+                "recommended": str(LocalTopology.of(row)),
                 "upper_db": row["psnr_db_upper"],
                 "psnr_db": psnr_db,
                 "holds": psnr_db <= limits[0].limit,

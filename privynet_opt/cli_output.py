@@ -26,6 +26,9 @@ FILES = {
 }
 """What the files of a run are, in the order they are listed."""
 
+N_ANSWERED = 8
+"""Weak attacks that a stronger one answers are listed up to so many; unanswered ones all."""
+
 
 def print_result(result: OptimizationResult, files: Mapping[str, Path], quiet: bool) -> None:
     """Print the answer of a search and where its files lie.
@@ -72,10 +75,15 @@ def print_audit(audit: Audit, table: Path) -> None:
         broken = sum((v.rule, v.fidelity) == (rule, fidelity) for v in audit.violations)
         rows.append((RULES[rule], fidelity, f"{compared:,}", f"{broken:,}"))
     print("\n".join(aligned(rows, "<<>>")))
-    for v in audit.violations:
+    answered = [v for v in audit.violations if v.measured_again]
+    told = [v for v in audit.violations if not v.measured_again] + answered[:N_ANSWERED]
+    for v in told:
         again = f" It is measured at {v.measured_again} too." if v.measured_again else ""
         text = f"{v.fidelity}: {v.weak} was attacked too weakly: {v.strong}"
         print("\n".join(wrapped(f"{text} shows {v.excess_db:.2f} dB more.{again}", "! ")))
+    if len(told) < len(audit.violations):
+        left = f"{len(audit.violations) - len(told):,} more were attacked too weakly, by less"
+        print("\n".join(wrapped(f"{left}; all are measured by a stronger attack too.", "! ")))
     if not audit.spreads.empty:
         print("standard deviation over random subsets of one size, median over sizes and cuts")
         spreads = [("fidelity", "sizes", "psnr_db", "accuracy")]

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from privynet_opt.candidates import recommendable
 from privynet_opt.constraints import Constraint
 from privynet_opt.errors import StudyError
-from privynet_opt.infeasibility import topology_of
 from privynet_opt.metrics import METRICS, checked_column
 from privynet_opt.topology import LocalTopology
 
@@ -109,7 +108,7 @@ def hierarchical_choice(
         steps.append("the filters: drawn, less the leakiest and the least discriminative")
     return HierarchicalChoice(
         steps=tuple(steps),
-        topology=topology_of(chosen),
+        topology=LocalTopology.of(chosen),
         accuracy=float(chosen["accuracy"]),
         broken=tuple(c for c in constraints if chosen[f"violation_{c.metric}"] > 0),
     )

@@ -95,7 +95,7 @@ class Infeasibility:
         ]
         if len(self.excluded) > 2 and not self.reachable and not self.conflicts:
             lines.append("every two of the limits can be met together; all of them cannot")
-        lines.append(f"nearest: {topology_of(self.nearest)}, {self._misses()}")
+        lines.append(f"nearest: {LocalTopology.of(self.nearest)}, {self._misses()}")
         return lines + [str(relaxation) for relaxation in self.relaxations]
 
     def _misses(self) -> str:
@@ -146,15 +146,6 @@ def explain_infeasibility(
     )
 
 
-def topology_of(row: pd.Series) -> LocalTopology:
-    """Return the topology a candidate's row describes.
-
-    Args:
-        row: A row with the topology columns.
-    """
-    return LocalTopology.of(row)
-
-
 def limit_at(constraint: Constraint, value: float) -> Constraint | None:
     """Return the tightest limit of `SHOWN_DIGITS` digits that admits a value.
 
@@ -196,7 +187,7 @@ def _relax(
     relaxed = limit_at(constraint, float(values[row]))
     if relaxed is None:
         return Relaxation(constraint, None, None)
-    return Relaxation(constraint, relaxed, topology_of(candidates.iloc[row]))
+    return Relaxation(constraint, relaxed, LocalTopology.of(candidates.iloc[row]))
 
 
 def _all(meets: NDArray[np.bool_]) -> NDArray[np.bool_]:

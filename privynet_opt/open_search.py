@@ -20,8 +20,8 @@ from privynet_opt.optimizer import (
     POPULATION,
     SearchOutcome,
     late_stop,
-    make_sampler,
     outcome_of,
+    prepare,
 )
 from privynet_opt.search_space import SearchSpace, topology_frame
 from privynet_opt.study_storage import fail_stale_trials, quiet_optuna, storage_errors
@@ -68,10 +68,7 @@ def search_open(
         OutputError: If the study's storage fails.
     """
     with quiet_optuna(), storage_errors():
-        study.set_metric_names(list(settings.objectives))
-        for key, value in (notes or {}).items():
-            study.set_user_attr(key, value)
-        study.sampler = make_sampler(settings.sampler, settings.seed, len(study.get_trials(False)))
+        prepare(study, settings.objectives, settings, notes)
         known = [topology for topology in measured if topology in space]
         for topology in known[: settings.n_trials]:
             study.enqueue_trial(space.parameters(topology), skip_if_exists=True)

@@ -105,10 +105,7 @@ def search(
         OutputError: If the study's storage fails.
     """
     with quiet_optuna(), storage_errors():
-        study.set_metric_names(list(problem.objectives))
-        for key, value in (notes or {}).items():
-            study.set_user_attr(key, value)
-        study.sampler = make_sampler(settings.sampler, settings.seed, len(study.get_trials(False)))
+        prepare(study, problem.objectives, settings, notes)
         n_trials = settings.n_trials if choice is None else _enqueue(problem, study, choice)
         _run(problem, study, n_trials, progress)
         fail_stale_trials(study)
@@ -126,6 +123,26 @@ def search(
     return outcome_of(
         problem.losses, problem.feasible, problem.on_front, searched, problem.objectives, settings
     )
+
+
+def prepare(
+    study: optuna.Study,
+    objectives: Sequence[str],
+    settings: SearchSpec,
+    notes: Mapping[str, Any] | None,
+) -> None:
+    """Give a study its metrics, notes and sampler.
+
+    Args:
+        study: An open study.
+        objectives: Metric names.
+        settings: Sampler and seed.
+        notes: Plain data kept with the study as user attributes.
+    """
+    study.set_metric_names(list(objectives))
+    for key, value in (notes or {}).items():
+        study.set_user_attr(key, value)
+    study.sampler = make_sampler(settings.sampler, settings.seed, len(study.get_trials(False)))
 
 
 def make_sampler(name: str, seed: int, n_stored: int) -> BaseSampler:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from privynet_opt.candidates import best_of
 from privynet_opt.constraints import Constraint
-from privynet_opt.infeasibility import SHOWN_DIGITS, limit_at, topology_of
+from privynet_opt.infeasibility import SHOWN_DIGITS, limit_at
 from privynet_opt.metrics import METRICS, checked_column
 from privynet_opt.topology import LocalTopology
 
@@ -99,7 +99,12 @@ def _loosened(rest: pd.DataFrame, best: pd.Series, constraint: Constraint) -> Sh
     if not better.empty:
         needed = limit_at(constraint, float(better[checked_column(constraint.metric)].min()))
     return ShadowPrice(
-        constraint.metric, constraint, moved, change, topology_of(top) if change else None, needed
+        constraint.metric,
+        constraint,
+        moved,
+        change,
+        LocalTopology.of(top) if change else None,
+        needed,
     )
 
 
@@ -110,7 +115,7 @@ def _tightened(rest: pd.DataFrame, best: pd.Series, metric: str) -> ShadowPrice:
     if top is None:
         return ShadowPrice(metric, None, moved, float("nan"), None)
     change = float(top["accuracy"]) - float(best["accuracy"])
-    return ShadowPrice(metric, None, moved, change, topology_of(top))
+    return ShadowPrice(metric, None, moved, change, LocalTopology.of(top))
 
 
 def _step(metric: str, value: float) -> float:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import webbrowser
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import pytest
 from problems import toy_rows, write_toy_sidecar, write_toy_study, write_toy_table
 
 from privynet_opt import api
+from privynet_opt.characterization.audit import audit_table
+from privynet_opt.characterization.table import load_table
 from privynet_opt.cli import main
+from privynet_opt.cli_output import N_ANSWERED, print_audit
 
 
 def one_line(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
@@ -292,6 +296,21 @@ def test_audit_prints_what_was_compared_and_what_breaks_a_rule(
     assert "too weakly" not in printed
     assert main(["audit", "--study", str(toy_study), "--noise-db", "-20"]) == 0
     assert "attacked too weakly" in capsys.readouterr().out
+
+
+def test_audit_lists_some_of_many_weak_attacks_that_a_stronger_one_answers(
+    toy_study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = load_table(toy_study / "characterization.csv")
+    rows = table.rows.copy()
+    rows.loc[rows["fidelity"] == "screen", "psnr_db"] += 20
+    audit = audit_table(replace(table, rows=rows))
+    print_audit(audit, table.path)
+    printed = capsys.readouterr().out
+    assert len(audit.violations) > N_ANSWERED
+    assert printed.count("was attacked too weakly") == N_ANSWERED
+    left = len(audit.violations) - N_ANSWERED
+    assert f"{left} more were attacked too weakly, by less; all are measured" in printed
 
 
 def test_a_sampler_that_slows_down_is_announced(

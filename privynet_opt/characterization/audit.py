@@ -3,7 +3,8 @@
 An attacker who receives more can always ignore the surplus (data-processing inequality), so with
 a perfect attacker a superset of channels never leaks less, a deeper cut of all channels never
 more than a shallower one, coded or noisy features never more than the same sent plainly, and a
-trained decoder never less than the closed form it starts from.
+trained decoder never less than the closed form it starts from, nor a dearer attack than a cheaper
+one.
 Whatever breaks one of these rules is a weak attack, not privacy.
 """
 
@@ -36,6 +37,7 @@ DOUBLED = "a decoder twice as wide and deep"
 
 RULES = {
     "training": "a trained decoder recovers no less than the closed form",
+    "fidelity": "a dearer attack recovers no less than a cheaper one",
     "superset": "more of the same channels leak no less",
     "sending": "fewer bits or noise leak no more",
     "capacity": "a larger decoder recovers no more",
@@ -53,12 +55,12 @@ class Violation:
 
     Attributes:
         rule: A key of `RULES`.
-        fidelity: Of both measurements.
+        fidelity: Of both measurements; of the weak one where a cheaper fidelity recovers more.
         weak: The topology whose attacker was too weak.
         strong: The topology, or the attacker, that shows it, in words.
         excess_db: By how much the rule is broken, in dB.
         measured_again: The highest fidelity above this one at which the weak topology is measured
-            too; empty if there is none.
+            too, or the cheaper one that recovers more; empty if there is none.
     """
 
     rule: str
@@ -95,7 +97,8 @@ def audit_table(table: CharacterizationTable, noise_db: float = NOISE_DB) -> Aud
         noise_db: Differences up to so many dB are noise.
 
     Returns:
-        The audit; every fidelity is compared with itself only.
+        The audit; every fidelity is compared with itself, and with the cheaper ones on the same
+        topology.
     """
     everything, is_whole = in_depth_order(table.rows, table.cuts)
     compared: dict[tuple[str, str], int] = {}
@@ -106,6 +109,7 @@ def audit_table(table: CharacterizationTable, noise_db: float = NOISE_DB) -> Aud
         parts, wholes = plain[~is_whole[plain.index]], plain[is_whole[plain.index]]
         for rule, pairs in (
             ("training", _training(rows)),
+            ("fidelity", _cheaper(everything, fidelity)),
             ("superset", pd.concat([_nested(parts), _within(parts, wholes)])),
             ("sending", _sending(rows)),
             ("depth", _depth(wholes)),
@@ -156,18 +160,24 @@ def _doubled(table: CharacterizationTable) -> pd.DataFrame:
 
 
 def _violation(rule: str, rows: pd.DataFrame, pair: dict[Hashable, Any]) -> Violation:
-    weak, strong = (_topology(rows.loc[pair[role]]) for role in ("weak", "strong"))
+    weak, strong = (rows.loc[pair[role]] for role in ("weak", "strong"))
     keys = list(TOPOLOGY_COLUMNS)
-    same = (rows[keys] == rows.loc[pair["weak"], keys]).all(axis=1)
-    fidelity = rows.loc[pair["weak"], "fidelity"]
+    same = (rows[keys] == weak[keys]).all(axis=1)
     again = max(rows.loc[same, "fidelity"], key=FIDELITIES.index)
+    if rule == "fidelity":
+        again = strong["fidelity"]
+    shown_by = {
+        "training": CLOSED_FORM,
+        "capacity": DOUBLED,
+        "fidelity": f"its attack at {strong['fidelity']}",
+    }
     return Violation(
         rule=rule,
-        fidelity=fidelity,
-        weak=weak,
-        strong={"training": CLOSED_FORM, "capacity": DOUBLED}.get(rule, str(strong)),
+        fidelity=weak["fidelity"],
+        weak=LocalTopology.of(weak),
+        strong=shown_by.get(rule, str(LocalTopology.of(strong))),
         excess_db=pair["excess_db"],
-        measured_again="" if again == fidelity or rule == "capacity" else again,
+        measured_again="" if again == weak["fidelity"] or rule == "capacity" else again,
     )
 
 
@@ -176,6 +186,17 @@ def _training(rows: pd.DataFrame) -> pd.DataFrame:
     trained = rows[rows["decoder_psnr_db"].notna()]
     excess_db = trained["ridge_psnr_db"] - trained["decoder_psnr_db"]
     return pd.DataFrame({"weak": trained.index, "strong": trained.index, "excess_db": excess_db})
+
+
+def _cheaper(everything: pd.DataFrame, fidelity: str) -> pd.DataFrame:
+    """Compare each attack with the strongest of the cheaper ones on the same topology."""
+    keys, cheaper = list(TOPOLOGY_COLUMNS), FIDELITIES[: FIDELITIES.index(fidelity)]
+    labelled = everything[[*keys, "fidelity", "psnr_db"]].rename_axis("label").reset_index()
+    others = labelled[labelled["fidelity"].isin(cheaper)]
+    strongest = others.loc[others.groupby(keys)["psnr_db"].idxmax()]
+    own = labelled[labelled["fidelity"] == fidelity]
+    pairs = own.merge(strongest, on=keys, suffixes=("", "_cheaper"))
+    return _pairs(everything, weak=pairs["label"], strong=pairs["label_cheaper"])
 
 
 def _nested(parts: pd.DataFrame) -> pd.DataFrame:
@@ -220,10 +241,6 @@ def _pairs(rows: pd.DataFrame, weak: Labels, strong: Labels) -> pd.DataFrame:
     leak = rows["psnr_db"]
     excess_db = leak.loc[strong].to_numpy() - leak.loc[weak].to_numpy()
     return pd.DataFrame({"weak": list(weak), "strong": list(strong), "excess_db": excess_db})
-
-
-def _topology(row: pd.Series[Any]) -> LocalTopology:
-    return LocalTopology.of(row)
 
 
 def _spreads(rows: pd.DataFrame) -> pd.DataFrame:

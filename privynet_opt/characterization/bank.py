@@ -45,8 +45,6 @@ class CutBank:
             the mean image centres each pixel, lets a decoder that is the same at every cell be
             exact where features determine the image.
         std: Per-channel standard deviation around it, shape ``(1, C, 1, 1)``.
-        extremes: Lowest and highest feature of each channel on the cloud's images, not
-            standardised, shape ``(C,)`` each: the ends of codes.
         ridge: Closed-form attacker of every subset.
         statistics: What the selection strategies need.
         features: Standardised float16 features of every channel, ``(n, C, h, w)``, of the
@@ -57,13 +55,14 @@ class CutBank:
         seen: Yields the standardised features of so many first images of a split, in batches.
         whole_image: Returns what the fidelity ``screen`` needs beside these; computed when first
             asked for.
+        extremes: Returns the lowest and highest feature of each channel on the cloud's images, not
+            standardised, shape ``(C,)`` each: the ends of codes; computed when first asked for.
     """
 
     cut: Cut
     source: FeatureSource
     mean: Tensor
     std: Tensor
-    extremes: tuple[Tensor, Tensor]
     ridge: RidgeAttacker
     statistics: ChannelStatistics
     features: dict[str, Tensor]
@@ -72,6 +71,7 @@ class CutBank:
     score_labels: Tensor
     seen: Callable[[str, int], Iterator[Tensor]]
     whole_image: Callable[[], WholeImageView]
+    extremes: Callable[[], tuple[Tensor, Tensor]]
 
     def with_searched(self, searched: Mapping[tuple[str, int], tuple[int, ...]]) -> CutBank:
         """Return the bank with the subsets that searching found at its cut.
@@ -136,13 +136,21 @@ class FeatureSource:
         Yields:
             float32, shape ``(at most BATCH, C, h, w)``.
         """
-        images = self._images(split)
         if not self.keep:
-            yield from map(self._compute, torch.split(images[:n_images], BATCH))
+            yield from self.computed(split, n_images)
             return
         if split not in self.kept:
-            self.kept[split] = self._compute_all(images)
+            self.kept[split] = self._compute_all(self._images(split))
         yield from (f.float() for f in torch.split(self.kept[split][:n_images], BATCH))
+
+    def computed(self, split: str, n_images: int | None = None) -> Iterator[Tensor]:
+        """Yield what `batches` does, computed here and now and not kept.
+
+        Args:
+            split: Name of the split.
+            n_images: As for `batches`.
+        """
+        yield from map(self._compute, torch.split(self._images(split)[:n_images], BATCH))
 
     def batches_of_mirrored(self, split: str) -> Iterator[Tensor]:
         """Yield the features of a split's images mirrored left to right; they are not kept.
@@ -195,12 +203,12 @@ def build_bank(source: FeatureSource) -> CutBank:
     n_classes = len(splits.cloud.class_names)
     scatter = ClassScatter(n_classes)
 
-    ends: list[tuple[Tensor, Tensor]] = []
-    pooled: list[tuple[Tensor, Tensor]] = []
-    for seen, labels in view.cloud(source):
-        scatter.add(seen, labels)
-        ends.append(extremes([seen * std + mean]))
-        pooled.append((pool_features(seen), labels))
+    def summaries() -> Iterator[tuple[Tensor, Tensor]]:
+        for seen, labels in view.cloud(source):
+            scatter.add(seen, labels)
+            yield pool_features(seen), labels
+
+    classifier = LinearClassifier.fit(summaries(), n_classes)
     score = torch.cat([standardise(f, mean, std).half() for f in source.batches("score")])
     features = {split: source.kept.pop(split) for split in ("attacker", "cloud") if source.keep}
     source.kept.clear()
@@ -217,18 +225,12 @@ def build_bank(source: FeatureSource) -> CutBank:
         source=source,
         mean=mean,
         std=std,
-        extremes=(
-            torch.stack([low for low, _ in ends]).amin(0),
-            torch.stack([high for _, high in ends]).amax(0),
-        ),
         ridge=ridge,
         statistics=ChannelStatistics(
             discriminability=scatter.fisher_ratio().cpu().numpy(),
             exposure=ridge.channel_exposure().double().cpu().numpy(),
             magnitude=filter_magnitudes(source.backbone, cut),
-            greedy_order=functools.cache(
-                lambda: greedy_order(ridge, LinearClassifier.fit(pooled, n_classes))
-            ),
+            greedy_order=functools.cache(lambda: greedy_order(ridge, classifier)),
         ),
         features=features,
         score_features=score,
@@ -236,4 +238,5 @@ def build_bank(source: FeatureSource) -> CutBank:
         score_labels=splits.score.labels.to(device),
         seen=seen_of,
         whole_image=functools.cache(lambda: WholeImageView.of(splits, mean / std, seen_of, score)),
+        extremes=functools.cache(lambda: extremes(source.computed("cloud"))),
     )

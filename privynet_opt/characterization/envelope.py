@@ -1,10 +1,10 @@
 """The monotone envelope: what an attacker reaches who also tries the weaker attacks of a table.
 
-Whoever receives a superset of channels can ignore the surplus, whoever receives all channels of a
-cut can compute every deeper cut, and whoever receives floats can code them and add noise; so the
-attack measured there is open to him too. Proxies
-learn from privacy losses that are raised to it, so that no weak attack makes a topology look
-private.
+Whoever trains a decoder can run the cheaper attacks as well, whoever receives a superset of
+channels can ignore the surplus, whoever receives all channels of a cut can compute every deeper
+cut, and whoever receives floats can code them and add noise; so the attack measured there is open
+to him too. Proxies learn from privacy losses that are raised to it, so that no weak attack makes a
+topology look private.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from privynet_opt.characterization.schema import FIDELITIES
 from privynet_opt.characterization.table import CharacterizationTable
 from privynet_opt.cost import CutProfile
 from privynet_opt.topology import SENDING_DEFAULTS, TOPOLOGY_COLUMNS
@@ -29,14 +30,14 @@ LOSSES = ["psnr_db", "ssim"]
 
 
 def with_envelope(table: CharacterizationTable) -> CharacterizationTable:
-    """Raise privacy losses to those of the attacks a topology contains, at the same fidelity.
+    """Raise privacy losses to those of the attacks a topology contains.
 
     Args:
         table: Any table.
 
     Returns:
-        The table with `LOSSES` raised where a weaker topology leaked more, or the same topology
-        did under another training seed.
+        The table with `LOSSES` raised where a weaker topology leaked more at the same fidelity, or
+        the same topology did at a cheaper one or under another training seed.
     """
     rows, is_whole = in_depth_order(table.rows.reset_index(drop=True), table.cuts)
     raised = {loss: _raised(rows, is_whole, loss).sort_index().to_numpy() for loss in LOSSES}
@@ -70,10 +71,21 @@ def sent_plainly(rows: pd.DataFrame) -> pd.Series[bool]:
     return (rows[list(SENDING_DEFAULTS)] == pd.Series(SENDING_DEFAULTS)).all(axis=1)
 
 
+def by_cost(fidelities: pd.Series[str]) -> pd.Series[int]:
+    """Return the rank of fidelities, the cheapest first, as a key to sort by.
+
+    Args:
+        fidelities: Their names.
+    """
+    return fidelities.map(FIDELITIES.index)
+
+
 def _raised(rows: pd.DataFrame, is_whole: pd.Series[bool], loss: str) -> pd.Series[float]:
     # Of the same local network, what is sent plainly leaks no less than what is coded or noisy;
     # two that are not sent plainly are not comparable.
     own = rows[loss].groupby([rows[n] for n in ("fidelity", *TOPOLOGY_COLUMNS)]).transform("max")
+    dearest_last = rows.assign(own=own).sort_values("fidelity", key=by_cost, kind="stable")
+    own.update(dearest_last.groupby(list(TOPOLOGY_COLUMNS))["own"].cummax())
     leak = own.groupby([rows[name] for name in (*CHAIN, "kept_filters")]).transform("max")
 
     nested = rows.assign(leak=leak)[~is_whole & rows["selection_strategy"].isin(NESTED_STRATEGIES)]

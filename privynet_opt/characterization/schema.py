@@ -21,6 +21,9 @@ FIDELITIES = ("screen", "amortised", "standard", "full")
 TRAINED_FIDELITIES = FIDELITIES[2:]
 """Those that train networks for each topology."""
 
+CLOSED_FORMS = ("ridge", "thumbnail")
+"""Attackers that train nothing."""
+
 GALLERY = "gallery"
 """Folder of pictures of what attackers recovered, beside a table and in a result's folder."""
 

@@ -63,9 +63,11 @@ class Transmission:
         channels = list(kept)
         mean, std = bank.mean[:, channels], bank.std[:, channels]
         coding = FeatureCoding(topology.feature_bits, (len(channels), *mean.shape[2:]))
-        lowest, highest = (ends[channels] for ends in bank.extremes)
-        reach = NOISE_REACH * topology.noise_std * std.flatten()
-        ranges = coding.between(lowest - reach, highest + reach)
+        ranges = None
+        if coding.has_codes:
+            lowest, highest = (ends[channels] for ends in bank.extremes())
+            reach = NOISE_REACH * topology.noise_std * std.flatten()
+            ranges = coding.between(lowest - reach, highest + reach)
         return cls(topology.noise_std, coding, ranges, mean, std)
 
     @property

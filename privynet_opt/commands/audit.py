@@ -19,8 +19,8 @@ def add_to(commands: Commands) -> None:
         help="look for measurements whose attacker was too weak",
         description="Check a study's measurements against what no optimal attacker could break: "
         "more of the same channels leak no less, a deeper cut of all channels no more, a trained "
-        "decoder recovers no less than the closed form. Lists what breaks a rule beyond noise, "
-        "and how much random subsets of one size differ.",
+        "decoder recovers no less than the closed form, nor than a cheaper attack. Lists what "
+        "breaks a rule beyond noise, and how much random subsets of one size differ.",
     )
     add = parser.add_argument
     add_study(add)

@@ -76,6 +76,11 @@ class FeatureCoding:
         return asdict(self)
 
     @property
+    def has_codes(self) -> bool:
+        """Whether codes are sent, not floats."""
+        return self.bits <= 8
+
+    @property
     def highest_code(self) -> int:
         """Of features that are sent as codes."""
         return int(2**self.bits - 1)
@@ -105,22 +110,15 @@ class FeatureCoding:
         Returns:
             The ranges; None for floats.
         """
-        if self.bits > 8:
-            return None
-        return self.between(*extremes(batches))
+        return self.between(*extremes(batches)) if self.has_codes else None
 
-    def between(self, lowest: Tensor, highest: Tensor) -> Ranges | None:
-        """Return the ranges of features that lie between extremes.
+    def between(self, lowest: Tensor, highest: Tensor) -> Ranges:
+        """Return the ranges of features that are coded between extremes.
 
         Args:
             lowest: Of each channel, shape ``(C,)``.
             highest: Likewise.
-
-        Returns:
-            The ranges; None for floats.
         """
-        if self.bits > 8:
-            return None
         spread = highest - lowest
         step = torch.where(spread > 0, spread / self.highest_code, torch.ones_like(spread))
         return Ranges(lowest.view(-1, 1, 1), step.view(-1, 1, 1))
@@ -154,7 +152,7 @@ class FeatureCoding:
         Returns:
             float32, shape ``(n, C, h, w)``; of codes their share of the highest one.
         """
-        if self.bits > 8:
+        if not self.has_codes:
             return coded.float()
         if self.bits == 4:
             codes = torch.stack([coded >> 4, coded & 15], dim=3).flatten(2)

@@ -61,6 +61,7 @@ class Stack(Generic[Network]):
         widest = max(map(len, kept))
         seen = [[*channels] + [-1] * (widest - len(channels)) for channels in kept]
         index = torch.tensor(seen, device=device).flatten()
+        self._is_first_channels = seen == [[*range(widest)]]
         self._channels, self._unseen = index.clamp_min(0), (index < 0)[:, None, None]
 
     def __len__(self) -> int:
@@ -75,6 +76,8 @@ class Stack(Generic[Network]):
         Returns:
             Shape ``(n, len(self) * k, h, w)`` where the widest network sees ``k`` channels.
         """
+        if self._is_first_channels and len(self._channels) == features.shape[1]:
+            return features  # one network that sees all: nothing to gather at each step
         return features[:, self._channels].masked_fill(self._unseen, 0)
 
     def joined(self, views: Sequence[Tensor]) -> Tensor:

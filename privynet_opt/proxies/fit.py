@@ -185,8 +185,9 @@ def _groups(rows: pd.DataFrame) -> list[tuple[str, int]]:
 
 
 def _alike(rows: pd.DataFrame) -> NDArray[np.int64]:
-    kinds = rows.groupby(["cut_layer", "kept_filters"], sort=False).ngroup()
-    return np.asarray(kinds, dtype=np.int64)
+    groups = _groups(rows)
+    order = {group: index for index, group in enumerate(dict.fromkeys(groups))}
+    return np.array([order[group] for group in groups])
 
 
 def _predicted_fidelity(rows: pd.DataFrame) -> str:
@@ -217,10 +218,10 @@ def _scales(
 ) -> tuple[dict[str, float], float]:
     """Return the scale of intervals by trained cut, and at a cut never trained."""
     cuts, measured = rows["cut_layer"].tolist(), rows[target].to_numpy()
-    groups = interval_groups(cuts)
+    groups, alike = interval_groups(cuts), _alike(rows)
     scores = _scores(measured, entry.means, entry.spreads)
     scales = {
-        cut: group_scale(scores, groups, _alike(rows), str(group), confidence)
+        cut: group_scale(scores, groups, alike, str(group), confidence)
         for cut, group in dict(zip(cuts, groups, strict=True)).items()
     }
     new_cut = conformal_scale(scores, confidence)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from privynet_opt.characterization.audit import RULES, Audit, Violation
-from privynet_opt.characterization.schema import FIDELITIES
+from privynet_opt.characterization.schema import CLOSED_FORMS, FIDELITIES
 from privynet_opt.report.words import format_difference
 
 if TYPE_CHECKING:
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from privynet_opt.result import OptimizationResult
 
 RECIPES = {
-    "screen": "closed form alone, nothing trained",
+    "screen": "closed forms alone, nothing trained",
     "amortised": "one decoder per cut, for every choice of its filters",
     "standard": "a decoder of its own, a short recipe",
     "full": "a decoder of its own, trained to convergence",
 }
-"""What attacks at each fidelity beside the closed form."""
+"""What attacks at each fidelity beside the linear decoder."""
 
 N_WEAK = 8
 """Weak attacks that are listed; the rest are counted."""
@@ -30,11 +30,11 @@ class AttackerRow(NamedTuple):
 
     Attributes:
         fidelity: Its name.
-        recipe: What attacked beside the closed form.
+        recipe: What attacked beside the linear decoder.
         n_rows: Measurements.
         trained_won: How many a trained decoder won; empty where none was trained.
-        closed_form_won: How many the closed form won.
-        gain: What the decoder recovers more than the closed form, on average and at most.
+        closed_form_won: How many a closed form won.
+        gain: What the decoder recovers more than the linear one, on average and at most.
     """
 
     fidelity: str
@@ -113,7 +113,7 @@ def attackers_info(result: OptimizationResult) -> AttackersInfo:
 
 
 def _attackers(fidelity: str, rows: pd.DataFrame) -> AttackerRow:
-    n_closed_form = int((rows["attacker"] == "ridge").sum())
+    n_closed_form = int(rows["attacker"].isin(CLOSED_FORMS).sum())
     gains = (rows["decoder_psnr_db"] - rows["ridge_psnr_db"]).dropna()
     won, gain = "", ""
     if len(gains):

@@ -278,8 +278,9 @@ def _attackers(result: OptimizationResult) -> Card:
     return Card(
         "attackers",
         "Which attacker won, and what audits found",
-        "Every measurement is attacked by the closed form, the best linear decoder, and above the "
-        "cheapest fidelity by a trained decoder as well; the stronger one counts. A better "
+        "Every measurement is attacked by the best linear decoder, in closed form, and by one "
+        "more: at the cheapest fidelity a closed form that sees the whole image, above it a "
+        "trained decoder; the stronger one counts. A better "
         "attacker than these may exist: the numbers are a lower bound on what leaks.",
         "Attackers",
         "attackers",

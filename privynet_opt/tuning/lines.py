@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from privynet_opt.infeasibility import topology_of
 from privynet_opt.report.words import format_value
 from privynet_opt.topology import LocalTopology
 from privynet_opt.tuning.budget import Budget, format_seconds
@@ -129,7 +128,8 @@ def best_measured_line(result: OptimizationResult) -> str | None:
         format_value(name, found[f"measured_{name}"]) for name in ("accuracy", "psnr_db")
     )
     return (
-        f"Most accurate of those that kept every limit as measured: {topology_of(found)}: {values} "
+        "Most accurate of those that kept every limit as measured: "
+        f"{LocalTopology.of(found)}: {values} "
         f"at {found['measured_fidelity']}; what is recommended keeps the privacy limits at "
         f"{result.spec.search.confidence:.0%} confidence"
     )

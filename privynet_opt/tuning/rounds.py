@@ -15,7 +15,6 @@ import pandas as pd
 from privynet_opt.api import proxy_cache
 from privynet_opt.candidates import best_of, build_candidates, judge, recommendable
 from privynet_opt.characterization.schema import TRAINED_FIDELITIES
-from privynet_opt.infeasibility import topology_of
 from privynet_opt.metrics import PREDICTED
 from privynet_opt.proxies import fit_proxies
 from privynet_opt.proxies.fit import MIN_GROUPS
@@ -160,7 +159,7 @@ class Tuning:
             return STABLE
         pairs: list[Pair] = []
         if best is not None and not verdict.broken and not verdict.confirmed:
-            pairs = [(topology_of(best), proxies.fidelity if verdict.measured else FIRST)]
+            pairs = [(LocalTopology.of(best), proxies.fidelity if verdict.measured else FIRST)]
         pairs += self._challengers(candidates, best, self._possible(table))
         if not pairs:
             return SETTLED
@@ -177,7 +176,7 @@ class Tuning:
         groups = list(zip(cuts, candidates["kept_filters"], strict=True))
         values = worth(candidates, is_new, best, self.asked)
         batch = pick_batch(values, cuts, groups, BATCH, SMALLEST_GAIN)
-        return [(topology_of(candidates.iloc[row]), FIRST) for row in batch]
+        return [(LocalTopology.of(candidates.iloc[row]), FIRST) for row in batch]
 
     def _possible(self, table: CharacterizationTable) -> Bools:
         limits = self.asked.constraints
@@ -196,7 +195,7 @@ class Tuning:
         )
         return Verdict(
             n_trained,
-            recommended=str(topology_of(best)),
+            recommended=str(LocalTopology.of(best)),
             accuracy=float(best["accuracy"]),
             psnr_db=float(best["psnr_db"]),
             psnr_db_upper=float(best["psnr_db_upper"]),
@@ -211,7 +210,7 @@ class Tuning:
         return len(last) == STABLE_ROUNDS and same and last[-1].confirmed
 
     def _listed(self, which: Bools) -> list[LocalTopology]:
-        return [topology_of(row) for _, row in self.topologies[which].iterrows()]
+        return [LocalTopology.of(row) for _, row in self.topologies[which].iterrows()]
 
     def _measure(self, pairs: Sequence[Pair]) -> bool:
         """Measure what is missing while there is time; keep the diary."""

@@ -32,7 +32,18 @@ def changed(table: CharacterizationTable, by_db: float, **where: object) -> Char
 def test_a_table_of_perfect_attacks_breaks_no_rule(table):
     audit = audit_table(table)
     assert not audit.violations
-    assert {rule for rule, _ in audit.compared} == {"training", "superset", "depth"}
+    assert {rule for rule, _ in audit.compared} == {"training", "fidelity", "superset", "depth"}
+
+
+def test_a_trained_attack_below_a_closed_form_on_the_same_topology_is_named(table):
+    standard = table.rows[table.rows["fidelity"] == "standard"].iloc[0]
+    where = {name: standard[name] for name in ("cut_layer", "kept_filters", "selection_strategy")}
+    found = audit_table(changed(table, 20.0, fidelity="screen", **where)).violations
+    (violation,) = [v for v in found if v.rule == "fidelity"]
+    assert violation.fidelity == "standard"
+    assert str(violation.weak) == str(LocalTopology.of(standard))
+    assert violation.strong == "its attack at screen"
+    assert violation.measured_again == "screen"  # nothing is left to measure
 
 
 def test_a_superset_that_seems_to_leak_less_is_named_with_what_shows_it(table):

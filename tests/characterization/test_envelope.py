@@ -14,7 +14,7 @@ from privynet_opt.characterization.envelope import with_envelope
 from privynet_opt.characterization.schema import NOISE_DB
 from privynet_opt.characterization.table import CharacterizationTable, load_table
 from privynet_opt.proxies import fit, fit_proxies
-from privynet_opt.topology import LocalTopology
+from privynet_opt.topology import TOPOLOGY_COLUMNS, LocalTopology
 
 
 @pytest.fixture
@@ -44,6 +44,19 @@ def test_nothing_is_lowered_and_nothing_raised_beyond_what_an_audit_objects_to(t
     by_db = with_envelope(table).rows["psnr_db"] - table.rows["psnr_db"]
     assert (by_db >= 0).all()
     assert by_db.max() <= NOISE_DB
+
+
+def test_a_trained_attack_is_raised_to_a_cheaper_one_on_the_same_topology(table):
+    rows = table.rows.copy()
+    standard = rows[rows["fidelity"] == "standard"].iloc[0]
+    same = (rows[list(TOPOLOGY_COLUMNS)] == standard[list(TOPOLOGY_COLUMNS)]).all(axis=1)
+    rows.loc[same & (rows["fidelity"] == "screen"), "psnr_db"] = 60.0
+    raised = with_envelope(replace(table, rows=rows)).rows
+    assert (raised.loc[same & (raised["fidelity"] == "standard"), "psnr_db"] == 60.0).all()
+    rows.loc[same & (rows["fidelity"] == "screen"), "psnr_db"] = 0.0
+    kept = with_envelope(replace(table, rows=rows)).rows
+    assert kept.loc[same & (kept["fidelity"] == "screen"), "psnr_db"].max() < 60  # not the reverse
+    assert kept.loc[standard.name, "psnr_db"] == standard["psnr_db"]
 
 
 def test_a_superset_is_raised_to_the_choice_it_contains(table):

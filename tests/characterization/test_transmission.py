@@ -35,8 +35,7 @@ def test_noise_has_its_deviation_and_is_drawn_anew_for_training_but_not_for_scor
 @pytest.mark.parametrize("bits", [16, 8, 4])
 def test_codes_are_those_that_the_exported_network_sends(conv1_bank, bits):
     bank = conv1_bank
-    raw = torch.cat(list(bank.source.batches("cloud")))[:, KEPT]
-    bank.source.kept.clear()
+    raw = torch.cat(list(bank.source.computed("cloud")))[:, KEPT]  # as a device computes them
     coding = FeatureCoding(bits, tuple(raw.shape[1:]))
     ranges = coding.ranges([raw])
     decoded = coding.decode(coding.encode(raw, ranges))

@@ -87,3 +87,10 @@ def test_networks_trained_together_end_as_each_does_alone(make):
         for name in expected:
             if "num_batches" not in name:  # all share the counter, which nothing depends on
                 torch.testing.assert_close(own[name], expected[name], rtol=0, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("kept", [[0, 1, 2], [2, 0, 1], [1, 2]])
+def test_a_single_network_sees_its_channels_in_their_order(kept):
+    features = draw(2, 3, 4, 4)
+    stack = Stack(partial(CloudNetwork, grid=4, n_classes=2), [kept], 7, CPU)
+    torch.testing.assert_close(stack.side_by_side(features), features[:, kept])

@@ -215,11 +215,11 @@ def test_one_converged_row_does_not_change_what_is_predicted(
 def test_few_rows_give_wide_but_finite_intervals(
     toy_table: CharacterizationTable, toy_proxies: Proxies, tmp_path: Path
 ) -> None:
-    table, cache = trained_subset(toy_table, 6), tmp_path / "proxies.json"
+    table, cache = trained_subset(toy_table, 5), tmp_path / "proxies.json"
     few, many = fit_proxies(table, cache=cache).predict(TRUTH), toy_proxies.predict(TRUTH)
     assert np.isfinite(few.to_numpy(dtype=float)).all()
     reach = few["psnr_db_upper"] - few["psnr_db"]
-    assert reach.mean() > 2 * (many["psnr_db_upper"] - many["psnr_db"]).mean()
+    assert reach.mean() > 3 * (many["psnr_db_upper"] - many["psnr_db"]).mean()
     sure = fit_proxies(table, confidence=0.9999, cache=cache).predict(TRUTH)
     assert sure[["accuracy_lower", "accuracy_upper"]].stack().between(0, 1).all()
     assert sure[["ssim_lower", "ssim_upper"]].stack().between(-1, 1).all()

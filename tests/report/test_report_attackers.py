@@ -29,6 +29,14 @@ def test_each_fidelity_tells_who_won_and_by_how_much(result):
     assert standard.gain == f"{(37 - 0.3) / 40:.2f} dB, at most 1.00 dB"
 
 
+def test_all_closed_forms_count_as_such(result):
+    rows = result.table.rows
+    of_whole_images = (rows["fidelity"] == "screen") & (rows.index % 2 == 0)
+    result.table.rows = rows.assign(attacker=rows["attacker"].mask(of_whole_images, "thumbnail"))
+    screen = attackers_info(result).attackers[0]
+    assert (screen.closed_form_won, screen.trained_won) == ("40", "")
+
+
 def test_each_rule_tells_how_many_comparisons_contradict_it(result):
     rules = {row.rule: row.found for row in attackers_info(result).audits}
     assert rules["a trained decoder recovers no less than the closed form"] == ("", "0 of 40")
