@@ -66,7 +66,7 @@ class WeakRow(NamedTuple):
         fidelity: Of the attack.
         shown_by: The topology or attacker that recovers more.
         excess: By how much.
-        measured_again: The dearer fidelity that measured it too, or that none did.
+        measured_again: The fidelity that measured it more strongly, or that none did.
     """
 
     topology: str

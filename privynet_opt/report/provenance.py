@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from privynet_opt import __version__
 from privynet_opt.characterization.schema import FIDELITIES
+from privynet_opt.metrics import METRICS
+from privynet_opt.report.words import format_value
 
 if TYPE_CHECKING:
     from privynet_opt.result import OptimizationResult
@@ -86,7 +88,8 @@ def _known(
 
 def _words(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{str(k).replace('_', ' ')} {_words(v)}" for k, v in value.items())
+        told = {k: format_value(k, v) if k in METRICS else _words(v) for k, v in value.items()}
+        return ", ".join(f"{str(k).replace('_', ' ')} {text}" for k, text in told.items())
     if isinstance(value, list | tuple):
         shown = ", ".join(_words(part) for part in value[:LISTED])
         return shown if len(value) <= LISTED else f"{shown} and {len(value) - LISTED} more"
