@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 import torch
 
 from privynet_opt.attacks.metrics import psnr_db
 from privynet_opt.attacks.ridge import RidgeAttacker
+from privynet_opt.characterization import own_networks
 from privynet_opt.characterization.measure import measure_screen, measure_stack, measure_trained
 from privynet_opt.characterization.transmission import NOISE_REACH, Transmission, generator_on
 from privynet_opt.networks.coding import FeatureCoding
@@ -105,3 +108,27 @@ def test_noise_hides_images_in_the_screen_and_from_trained_decoders(conv1_bank):
     # A stack trains each on what arrives of its own features, as it would be alone.
     alone = measure_trained(conv1_bank, noisy, "standard", 1)
     assert alone["psnr_db"] == pytest.approx(trained[noisy]["psnr_db"], abs=0.15)
+
+
+@pytest.mark.parametrize("measured_by", ["train_decoders", "train_cloud_networks"])
+def test_networks_of_a_noisy_topology_are_trained_on_what_arrives(
+    conv1_bank, monkeypatch, measured_by
+):
+    train, asked = getattr(own_networks, measured_by), {}
+
+    def stopped(*given, **named):
+        asked.update(inspect.signature(train).bind(*given, **named).arguments)
+        raise InterruptedError
+
+    monkeypatch.setattr(own_networks, measured_by, stopped)
+    seen = conv1_bank.score_features[:, KEPT]
+    for noise_std in (0.0, 0.5):
+        ways, kept = [sent(conv1_bank, 32, noise_std)], [KEPT]
+        step = {"train_decoders": own_networks.attack, "train_cloud_networks": own_networks.learn}
+        with pytest.raises(InterruptedError):
+            step[measured_by](conv1_bank, kept, "standard", 1, sent=ways)
+        if noise_std:
+            (receive,) = asked["receives"]
+            assert float((receive(seen) - seen.float()).std()) == pytest.approx(0.5, rel=0.05)
+        else:
+            assert asked["receives"] is None
