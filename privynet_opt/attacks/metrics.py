@@ -14,6 +14,9 @@ SSIM_C2 = 0.03**2
 PSNR_FLOOR_MSE = 1e-10
 """Keeps the PSNR of a perfect reconstruction finite (100 dB)."""
 
+CHUNK = 128
+"""Images that are compared at a time: what is computed of them stays in the processor's cache."""
+
 
 def psnr_db(images: Tensor, reconstructions: Tensor) -> Tensor:
     """Return the PSNR of each image.
@@ -26,7 +29,8 @@ def psnr_db(images: Tensor, reconstructions: Tensor) -> Tensor:
         Shape ``(n,)``, in dB, ``-10 log10`` of the mean squared error over pixels and colours.
         Higher is less private.
     """
-    errors = (images - reconstructions.clamp(0, 1)).square().flatten(1).mean(1)
+    pairs = zip(torch.split(images, CHUNK), torch.split(reconstructions, CHUNK), strict=True)
+    errors = torch.cat([(a - b.clamp(0, 1)).square().flatten(1).mean(1) for a, b in pairs])
     return -10 * errors.clamp_min(PSNR_FLOOR_MSE).log10()
 
 
@@ -50,13 +54,15 @@ def ssim(images: Tensor, reconstructions: Tensor) -> Tensor:
     def blur(x: Tensor) -> Tensor:
         return rows @ x @ columns.T
 
-    a, b = images, reconstructions.clamp(0, 1)
-    mean_a, mean_b = blur(a), blur(b)
-    var_a, var_b = blur(a * a) - mean_a**2, blur(b * b) - mean_b**2
-    covariance = blur(a * b) - mean_a * mean_b
-    similarity = (2 * mean_a * mean_b + SSIM_C1) * (2 * covariance + SSIM_C2)
-    similarity /= (mean_a**2 + mean_b**2 + SSIM_C1) * (var_a + var_b + SSIM_C2)
-    return similarity.flatten(1).mean(1)
+    def similarity(a: Tensor, b: Tensor) -> Tensor:
+        mean_a, mean_b = blur(a), blur(b)
+        product, power = mean_a * mean_b, mean_a.square() + mean_b.square()
+        covariance, variances = blur(a * b) - product, blur(a.square() + b.square()) - power
+        structure = (2 * product + SSIM_C1) * (2 * covariance + SSIM_C2)
+        return (structure / ((power + SSIM_C1) * (variances + SSIM_C2))).flatten(1).mean(1)
+
+    pairs = zip(torch.split(images, CHUNK), torch.split(reconstructions, CHUNK), strict=True)
+    return torch.cat([similarity(a, b.clamp(0, 1)) for a, b in pairs])
 
 
 def _blur_matrix(window: Tensor, length: int) -> Tensor:

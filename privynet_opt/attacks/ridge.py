@@ -197,7 +197,7 @@ class RidgeAttacker:
             Coefficients, shape ``(9 k + 1, t)``.
         """
         rows = self.rows(kept)
-        block = self.gram[rows][:, rows].clone()
+        block = self.gram[rows[:, None], rows]
         block.diagonal()[:-1] += penalty if added is None else penalty + added
         block.diagonal()[-1] += CONSTANT_PENALTY
         return torch.cholesky_solve(cross[rows], torch.linalg.cholesky(block))
