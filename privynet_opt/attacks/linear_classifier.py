@@ -6,7 +6,7 @@ attacker, one Gram matrix serves every subset.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,9 @@ REGIONS = 2
 
 RIDGE = 1e-2
 """Penalty on standardised pooled features, relative to the number of images."""
+
+CHUNK = 1_024
+"""Images that are multiplied at a time, at least: sums in double precision take as long as that."""
 
 SMALLEST_STD = 1e-6
 """A summary that hardly varies is divided by at least this."""
@@ -65,7 +68,7 @@ class LinearClassifier:
         """
         outer = cross = total = members = torch.zeros((), dtype=torch.float64)
         shape, n = torch.Size(), 0
-        for pooled, labels in batches:
+        for pooled, labels in _gathered(batches):
             if n == 0:
                 # Near its mean and in its own unit no summary loses digits to another.
                 shape, shift = pooled.shape[1:], pooled.flatten(1).mean(0)
@@ -86,3 +89,20 @@ class LinearClassifier:
             cross=((cross / n - torch.outer(mean, rate)) / std[:, None]).float(),
             mean=(shift + unit * mean).float().view(shape),
         )
+
+
+def _gathered(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Join batches until they have `CHUNK` images."""
+    waiting: list[tuple[Tensor, Tensor]] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(len(labels) for _, labels in waiting) >= CHUNK:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(batches: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    pooled, labels = zip(*batches, strict=True)
+    return torch.cat(pooled), torch.cat(labels)
