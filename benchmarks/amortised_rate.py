@@ -27,8 +27,9 @@ from privynet_opt.attacks.amortised import (
     training_subsets,
 )
 from privynet_opt.attacks.coordinates import CutCoordinates
-from privynet_opt.characterization.bank import FeatureSource, build_bank
+from privynet_opt.characterization.bank import build_bank
 from privynet_opt.characterization.design import kept_grid, screen_topologies
+from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.measure import measure_amortised, measure_trained
 from privynet_opt.characterization.recipes import AMORTISED
 from privynet_opt.characterization.study_inputs import load_splits

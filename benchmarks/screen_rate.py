@@ -1,15 +1,14 @@
 """Screen a study's whole space in closed form: how long it takes and in how much memory.
 
 Run ``python benchmarks/screen_rate.py --data FOLDER --weights FILE``. Every cut's features, Gram
-matrices and topologies, one cut after the other in a process of its own, so that the peak memory
-is a cut's. ``--images 50000`` repeats the study's images until there are so many: values mean
-nothing then, time and memory do.
+matrices and topologies, one cut after the other as ``characterize --fidelity screen`` measures
+them, with all cores; memory is the highest so far. ``--images 50000`` repeats the study's images
+until there are so many: values mean nothing then, time and memory do.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import resource
 import time
@@ -18,11 +17,11 @@ from pathlib import Path
 
 import torch
 
-from privynet_opt.characterization.bank import FeatureSource, build_bank
+from privynet_opt.characterization.bank import build_bank
+from privynet_opt.characterization.feature_source import FeatureSource, Stems
 from privynet_opt.characterization.measure import measure_screen
 from privynet_opt.characterization.plan import plan
 from privynet_opt.characterization.study_inputs import load_splits
-from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import choose_cuts, find_cuts
 from privynet_opt.study_spec import load_study
@@ -49,33 +48,25 @@ def main() -> None:
     offered = find_cuts(backbone.graph, spec.data.image_size)
     cuts = choose_cuts(offered, asked.cut or spec.search_space.cut_layers)
     wanted = plan(spec, cuts, ["screen"], None)
-    context = multiprocessing.get_context("spawn")
-    seconds, peaks, n = 0.0, [], 0
+    torch.set_num_threads(os.cpu_count() or 1)
+    stems = Stems()
+    seconds, peak, n = 0.0, 0.0, 0
     for cut in cuts:
         topologies = [t for t, fidelity in wanted[cut.name] if fidelity == "screen"]
-        with context.Pool(1) as pool:
-            job = (backbone.name, asked.weights, cut, splits, topologies)
-            took, peak = pool.apply(screen, job)
+        started = time.perf_counter()
+        bank = build_bank(FeatureSource(backbone, cut, splits, torch.device("cpu"), stems=stems))
+        for topology in topologies:
+            measure_screen(bank, topology)
+        del bank
+        took = time.perf_counter() - started
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         count = f"{len(topologies):4} topologies"
         print(f"{cut.name:8} {count} {took:6.1f} s {peak:5.2f} GB", flush=True)
         seconds, n = seconds + took, n + len(topologies)
-        peaks.append(peak)
-    print(f"{n} topologies in {seconds / 60:.1f} minutes, at most {max(peaks):.2f} GB")
+    print(f"{n} topologies in {seconds / 60:.1f} minutes, at most {peak:.2f} GB")
     if not asked.cut:
         print(f"bar of {BAR_MINUTES} minutes: {'held' if seconds < 60 * BAR_MINUTES else 'missed'}")
-    print(f"bar of {BAR_GB} GB: {'held' if max(peaks) < BAR_GB else 'missed'}")
-
-
-def screen(network, weights, cut, splits: Splits, topologies) -> tuple[float, float]:
-    """Measure a cut's topologies; return seconds and peak memory in GB."""
-    torch.set_num_threads(os.cpu_count() or 1)
-    backbone = load_backbone(network, weights)
-    started = time.perf_counter()
-    bank = build_bank(FeatureSource(backbone, cut, splits, torch.device("cpu")))
-    for topology in topologies:
-        measure_screen(bank, topology)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return time.perf_counter() - started, peak
+    print(f"bar of {BAR_GB} GB: {'held' if peak < BAR_GB else 'missed'}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from privynet_opt.characterization.bank import FeatureSource, build_bank
+from privynet_opt.characterization.bank import build_bank
+from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.job import TRAINING_SEED, amortised_networks
 from privynet_opt.characterization.measure import measure_trained
 from privynet_opt.characterization.study_inputs import load_splits

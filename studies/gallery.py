@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from privynet_opt.characterization.bank import FeatureSource, build_bank
+from privynet_opt.characterization.bank import build_bank
+from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.gallery import Gallery
 from privynet_opt.characterization.job import TRAINING_SEED
 from privynet_opt.characterization.measure import measure_attack

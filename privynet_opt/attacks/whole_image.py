@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from privynet_opt.batches import joined
+
 MOST_COLUMNS = 8_192
 """Columns of a cut's Gram matrix, at most: 0.3 GB."""
 
@@ -117,7 +119,7 @@ class WholeImageRegression:
         Returns:
             The regression for every subset.
         """
-        seen = torch.cat([batch.half() for batch in summaries])
+        seen = joined((batch.half() for batch in summaries), len(targets))
         chunks = torch.split(seen.flatten(1), CHUNK)
         n = len(seen)
         mean = torch.stack([chunk.float().sum(0) for chunk in chunks]).sum(0) / n
@@ -147,13 +149,13 @@ class WholeImageRegression:
         m = self.mean.shape[1]
         used = m if len(kept) * m <= MOST_SOLVED else m // SUMMARIES
         rows = (index[:, None] * m + torch.arange(used, device=index.device)).flatten()
-        block = self.gram[rows][:, rows]
+        block = self.gram[rows[:, None], rows]
         penalty = max(PENALTY * len(rows) / self.n_images, SMALLEST_PENALTY)
         block.diagonal().add_(penalty)
         solution = torch.cholesky_solve(self.cross[rows], torch.linalg.cholesky(block))
-        seen = summaries[:, index, :used].float()
-        standard = (seen - self.mean[index, :used]) / self.std[index, :used]
-        return standard.flatten(1) @ solution + self.target_mean
+        solution /= self.std[index, :used].reshape(-1, 1)
+        offset = self.target_mean - self.mean[index, :used].flatten() @ solution
+        return summaries[:, index, :used].float().flatten(1) @ solution + offset
 
 
 def thumbnails(images: Tensor) -> Tensor:

@@ -14,24 +14,19 @@ from torch import Tensor
 
 from privynet_opt.attacks.linear_classifier import LinearClassifier, pool_features
 from privynet_opt.attacks.ridge import RidgeAttacker
+from privynet_opt.batches import joined
 from privynet_opt.characterization.channel_statistics import (
-    BATCH,
     ClassScatter,
     LinearView,
     standardise,
 )
+from privynet_opt.characterization.feature_source import BATCH, FeatureSource
 from privynet_opt.characterization.greedy_order import greedy_order
 from privynet_opt.characterization.whole_image_view import WholeImageView
-from privynet_opt.datasets.image_set import Splits
-from privynet_opt.networks.backbone import Backbone
 from privynet_opt.networks.coding import extremes
 from privynet_opt.networks.cuts import Cut
-from privynet_opt.networks.local import build_head
 from privynet_opt.networks.magnitude import filter_magnitudes
 from privynet_opt.selection import ChannelStatistics
-
-ROOM_BYTES = 1_500_000_000
-"""Features that no training needs are kept if they take at most so much memory."""
 
 
 @dataclass(frozen=True)
@@ -95,96 +90,8 @@ class CutBank:
         """
         batches = self.source.batches_of_mirrored(split)
         seen = (standardise(batch, self.mean, self.std)[:, list(kept)] for batch in batches)
-        return torch.cat([batch.half() for batch in seen])
-
-
-class FeatureSource:
-    """Compute the features of a cut, each image once if there is room to keep them.
-
-    Args:
-        backbone: The pre-trained network.
-        cut: The cut.
-        splits: The three image sets.
-        device: Where to compute.
-        keep: Whether to keep what was computed, as float16; otherwise it is computed each time
-            and memory does not grow with the number of images. None keeps at most `ROOM_BYTES`.
-    """
-
-    def __init__(
-        self,
-        backbone: Backbone,
-        cut: Cut,
-        splits: Splits,
-        device: torch.device,
-        keep: bool | None = None,
-    ) -> None:
-        self.backbone = backbone
-        self.cut = cut
-        self.head = build_head(backbone, cut).to(device)
-        self.splits = splits
-        self.device = device
-        self.keep = _kept_bytes(cut, splits) <= ROOM_BYTES if keep is None else keep
-        self.kept: dict[str, Tensor] = {}
-
-    def batches(self, split: str, n_images: int | None = None) -> Iterator[Tensor]:
-        """Yield the features of a split in batches of `BATCH` images.
-
-        Args:
-            split: Name of the split.
-            n_images: Only so many of its first images; a multiple of `BATCH`, or None for all.
-
-        Yields:
-            float32, shape ``(at most BATCH, C, h, w)``.
-        """
-        if not self.keep:
-            yield from self.computed(split, n_images)
-            return
-        if split not in self.kept:
-            self.kept[split] = self._compute_all(self._images(split))
-        yield from (f.float() for f in torch.split(self.kept[split][:n_images], BATCH))
-
-    def computed(self, split: str, n_images: int | None = None) -> Iterator[Tensor]:
-        """Yield what `batches` does, computed here and now and not kept.
-
-        Args:
-            split: Name of the split.
-            n_images: As for `batches`.
-        """
-        yield from map(self._compute, torch.split(self._images(split)[:n_images], BATCH))
-
-    def batches_of_mirrored(self, split: str) -> Iterator[Tensor]:
-        """Yield the features of a split's images mirrored left to right; they are not kept.
-
-        Args:
-            split: Name of the split.
-
-        Yields:
-            float32, shape ``(at most BATCH, C, h, w)``.
-        """
-        for images in torch.split(self._images(split), BATCH):
-            yield self._compute(images.flip(-1))
-
-    def _compute_all(self, images: Tensor) -> Tensor:
-        shape = (len(images), self.cut.channels, self.cut.height, self.cut.width)
-        features = torch.empty(shape, dtype=torch.float16, device=self.device)
-        limit = torch.finfo(torch.float16).max
-        for part, batch in zip(*(torch.split(t, BATCH) for t in (features, images)), strict=True):
-            part.copy_(self._compute(batch).clamp(-limit, limit))
-        return features
-
-    def _images(self, split: str) -> Tensor:
-        images: Tensor = getattr(self.splits, split).images
-        return images
-
-    @torch.no_grad()
-    def _compute(self, images: Tensor) -> Tensor:
-        features: Tensor = self.head(self.backbone.normalise(images.to(self.device)))
-        return features
-
-
-def _kept_bytes(cut: Cut, splits: Splits) -> int:
-    images = len(splits.cloud) + len(splits.attacker) + len(splits.score)
-    return images * cut.channels * cut.height * cut.width * torch.float16.itemsize
+        n_images = len(getattr(self.source.splits, split))
+        return joined((batch.half() for batch in seen), n_images)
 
 
 @torch.no_grad()
@@ -209,7 +116,9 @@ def build_bank(source: FeatureSource) -> CutBank:
             yield pool_features(seen), labels
 
     classifier = LinearClassifier.fit(summaries(), n_classes)
-    score = torch.cat([standardise(f, mean, std).half() for f in source.batches("score")])
+    score = joined(
+        (standardise(f, mean, std).half() for f in source.batches("score")), len(splits.score)
+    )
     features = {split: source.kept.pop(split) for split in ("attacker", "cloud") if source.keep}
     source.kept.clear()
     for part in (part for raw in features.values() for part in torch.split(raw, BATCH)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,18 +13,13 @@ from torch.nn import functional
 
 from privynet_opt.attacks.linear_classifier import LinearClassifier, pool_features
 from privynet_opt.attacks.ridge import RidgeAttacker
+from privynet_opt.characterization.feature_source import BATCH, FeatureSource
 from privynet_opt.characterization.greedy_order import greedy_order
 from privynet_opt.characterization.recipes import SCREEN_CELLS, SCREEN_MIN_IMAGES
 from privynet_opt.networks.backbone import Backbone
 from privynet_opt.networks.cuts import Cut
 from privynet_opt.networks.magnitude import filter_magnitudes
 from privynet_opt.selection import ChannelStatistics
-
-if TYPE_CHECKING:
-    from privynet_opt.characterization.bank import FeatureSource
-
-BATCH = 128
-"""Images per forward pass of the local network."""
 
 DEAD_CHANNEL_SHARE = 0.01
 """A channel that hardly ever fires is divided by at least this share of the mean deviation."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from tqdm import tqdm
 
-from privynet_opt.characterization.job import Job, run_job
+from privynet_opt.characterization.job import STEMS, Job, run_job
 from privynet_opt.characterization.parallel import run_jobs, threads_per_worker
 from privynet_opt.characterization.plan import plan, spread_topologies
 from privynet_opt.characterization.results import MeasurementFolder, copy_study_file, write_table
@@ -109,6 +109,9 @@ def characterize(
         pair = (topology, "standard")
         wanted[topology.cut_layer] = tuple(dict.fromkeys([*wanted[topology.cut_layer], pair]))
     threads = threads_per_worker(workers, dask)
+    in_order = (*cuts[::3], *cuts[1::3], *cuts[2::3])  # an early look covers all depths
+    if set(fidelities) == {"screen"}:
+        in_order = cuts  # soon over; a cut's features are computed from an earlier one's
     jobs = [
         Job(
             spec.network.name,
@@ -124,7 +127,7 @@ def characterize(
             tuple(attack.at(attacked, cut.name) for attack in attacks),
             stack,
         )
-        for cut in [*cuts[::3], *cuts[1::3], *cuts[2::3]]  # an early look covers all depths
+        for cut in in_order
     ]
     described = inputs.sidecar(torch.device(device), notes, start)
     table = output / "characterization.csv"
@@ -154,6 +157,7 @@ def characterize(
                     run_jobs(answers, run_job, workers, dask)
                 write()
     finally:
+        STEMS.clear()
         write()
     return table
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from privynet_opt.characterization.bank import FeatureSource, build_bank
+from privynet_opt.characterization.bank import build_bank
+from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.gallery import Gallery
 from privynet_opt.characterization.job import measurement_key
 from privynet_opt.characterization.measure import measure_trained

@@ -18,7 +18,8 @@ from privynet_opt.attacks.amortised import (
 from privynet_opt.attacks.coordinates import CutCoordinates
 from privynet_opt.characterization.amortised_store import load_networks, save_networks
 from privynet_opt.characterization.anonymity import measure_anonymity
-from privynet_opt.characterization.bank import CutBank, FeatureSource, build_bank
+from privynet_opt.characterization.bank import CutBank, build_bank
+from privynet_opt.characterization.feature_source import FeatureSource, Stems
 from privynet_opt.characterization.gallery import Gallery
 from privynet_opt.characterization.information import measure_information
 from privynet_opt.characterization.measure import (
@@ -39,6 +40,9 @@ from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import Cut
 from privynet_opt.topology import LocalTopology
+
+STEMS = Stems()
+"""Of this process; kept from one cut to the next."""
 
 TRAINING_SEED = 1
 """Seed of the networks trained for a measurement."""
@@ -131,7 +135,8 @@ def run_job(job: Job) -> None:
     needs_search = any(t.selection_strategy == "searched" for t, _ in missing)
     trains = needs_search or any(fidelity != "screen" for _, fidelity in missing)
     trains |= any(attack.missing(folder) for attack in job.side_attacks)
-    source = FeatureSource(backbone, job.cut, job.splits, torch.device(job.device), trains or None)
+    device, keep = torch.device(job.device), trains or None
+    source = FeatureSource(backbone, job.cut, job.splits, device, keep, STEMS)
     bank = build_bank(source)
     unscored = _at("amortised", missing)
     trained = [(t, fidelity) for fidelity in TRAINED_FIDELITIES for t in _at(fidelity, missing)]

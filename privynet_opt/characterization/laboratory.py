@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from privynet_opt.characterization.bank import FeatureSource, build_bank
+from privynet_opt.characterization.bank import build_bank
 from privynet_opt.characterization.extend import WRITTEN_ANEW, without_nan
+from privynet_opt.characterization.feature_source import FeatureSource, Stems
 from privynet_opt.characterization.gallery import Gallery
 from privynet_opt.characterization.job import TRAINING_SEED, measurement_key
 from privynet_opt.characterization.measure import measure_screen, measure_trained
@@ -106,13 +107,14 @@ class Laboratory:
         torch.set_num_threads(threads_per_worker(1, None))
         missing = [pair for pair in pairs if not self.folder.has(measurement_key(*pair))]
         cuts = {cut.name: cut for cut in self.inputs.cuts}
+        stems = Stems()
         for name in dict.fromkeys(topology.cut_layer for topology, _ in missing):
             here = [pair for pair in missing if pair[0].cut_layer == name]
             if not may_begin(here[0][1]):
                 return False
             trains = any(fidelity != "screen" for _, fidelity in here)
             backbone, splits = self.inputs.backbone, self.inputs.splits
-            source = FeatureSource(backbone, cuts[name], splits, self.device, trains or None)
+            source = FeatureSource(backbone, cuts[name], splits, self.device, trains or None, stems)
             bank = build_bank(source).with_searched(self.searched)
             gallery = None
             if trains:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from privynet_opt.characterization.bank import CutBank, FeatureSource, build_bank
+from privynet_opt.characterization.bank import CutBank, build_bank
+from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.measure import measure_attack
 from privynet_opt.characterization.results import MeasurementFolder
 from privynet_opt.datasets.image_set import ImageSet

@@ -17,6 +17,8 @@ from privynet_opt.attacks.whole_image import (
     thumbnails,
     with_thumbnails,
 )
+from privynet_opt.batches import joined
+from privynet_opt.characterization.feature_source import BATCH
 from privynet_opt.datasets.image_set import Splits
 
 
@@ -64,7 +66,7 @@ class WholeImageView:
         return cls(
             fit("attacker", thumbnails(images)),
             fit("cloud", functional.one_hot(labels, len(splits.cloud.class_names))),
-            torch.cat(list(summaries(iter(torch.split(score_features, 256))))),
+            joined(summaries(iter(torch.split(score_features, BATCH))), len(score_features)),
         )
 
     def recover(self, kept: Sequence[int], recovered: Tensor) -> Tensor:

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import torch
 
-from privynet_opt.characterization.bank import FeatureSource
 from privynet_opt.characterization.channel_statistics import (
     MEASURED_ON_IMAGES,
     channel_statistics,
     gram_images,
 )
+from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import Backbone
 from privynet_opt.networks.cuts import Cut

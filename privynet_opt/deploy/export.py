@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from privynet_opt import __version__
-from privynet_opt.characterization.channel_statistics import BATCH
+from privynet_opt.characterization.feature_source import BATCH
 from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.deploy.bundle import MANIFEST, Bundle, write_bundle

@@ -23,24 +23,27 @@ from privynet_opt.networks.cuts import ADDITIONS, POOLING_MODULES, Cut, is_eleme
 _KEPT = "kept_channels"
 
 
-def build_head(backbone: Backbone, cut: Cut) -> fx.GraphModule:
+def build_head(backbone: Backbone, cut: Cut, start: Cut | None = None) -> fx.GraphModule:
     """Return the network up to the cut, all channels kept.
 
     Args:
         backbone: The pre-trained network.
         cut: One of its cuts.
+        start: An earlier one to begin after; None begins with the images.
 
     Returns:
-        A module mapping normalised images ``(n, 3, h, w)`` to ``(n, channels, height, width)``;
-        it shares parameters with the backbone.
+        A module mapping normalised images ``(n, 3, h, w)``, or the features of `start`, to
+        ``(n, channels, height, width)``; it shares parameters with the backbone.
 
     Raises:
         NetworkError: If the weights file lacks a parameter of the head.
     """
     end = _node(backbone.graph.graph, cut)
-    needed = _ancestors(end)
     graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
+    if start is not None:
+        copies[_node(backbone.graph.graph, start)] = graph.placeholder("features")
+    needed = _ancestors(end, frozenset(copies))
     for node in backbone.graph.graph.nodes:
         if node in needed:
             copies[node] = graph.node_copy(node, lambda n: copies[n])
@@ -229,12 +232,13 @@ def _node(graph: fx.Graph, cut: Cut) -> fx.Node:
     return found
 
 
-def _ancestors(end: fx.Node) -> set[fx.Node]:
+def _ancestors(end: fx.Node, known: frozenset[fx.Node] = frozenset()) -> set[fx.Node]:
+    """Return a node and what it is computed from, as far as that is not known."""
     found = {end}
     pending = [end]
     while pending:
         for source in pending.pop().all_input_nodes:
-            if source not in found:
+            if source not in found and source not in known:
                 found.add(source)
                 pending.append(source)
     return found

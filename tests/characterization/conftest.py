@@ -9,8 +9,9 @@ import torch
 from digits_study import STUDY
 
 from privynet_opt.characterization import job, recipes
-from privynet_opt.characterization.bank import FeatureSource, build_bank
+from privynet_opt.characterization.bank import build_bank
 from privynet_opt.characterization.characterize import characterize
+from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import choose_cuts, find_cuts

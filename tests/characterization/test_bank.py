@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from privynet_opt.characterization import bank
+from privynet_opt.characterization import bank, feature_source
 from privynet_opt.characterization.channel_statistics import (
     LARGEST_FEATURE,
     ClassScatter,
@@ -61,13 +61,13 @@ def test_the_greedy_order_alone_is_the_one_every_measurement_uses(conv1_bank):
     np.testing.assert_array_equal(alone.greedy_order(), conv1_bank.statistics.greedy_order())
 
 
-@pytest.mark.parametrize(("room", "times"), [(bank.ROOM_BYTES, 1), (0, 2)])
+@pytest.mark.parametrize(("room", "times"), [(feature_source.ROOM_BYTES, 1), (0, 2)])
 def test_features_that_fit_are_computed_once_and_others_streamed(
     conv1_bank, monkeypatch, room, times
 ):
-    monkeypatch.setattr(bank, "ROOM_BYTES", room)
+    monkeypatch.setattr(feature_source, "ROOM_BYTES", room)
     own = conv1_bank.source
-    source = bank.FeatureSource(own.backbone, own.cut, own.splits, own.device)
+    source = feature_source.FeatureSource(own.backbone, own.cut, own.splits, own.device)
     computed = []
     source.head.register_forward_hook(lambda head, inputs, features: computed.append(len(features)))
     built = bank.build_bank(source)

@@ -17,8 +17,9 @@ import torch
 from digits_study import N_SCREENED
 
 from privynet_opt.characterization import measure, recipes
-from privynet_opt.characterization.bank import CutBank, FeatureSource
+from privynet_opt.characterization.bank import CutBank
 from privynet_opt.characterization.characterize import characterize
+from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.provenance import identity
 from privynet_opt.characterization.results import MeasurementFolder
 from privynet_opt.characterization.schema import KEY

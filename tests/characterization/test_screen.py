@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from privynet_opt.attacks.metrics import psnr_db
-from privynet_opt.characterization.bank import FeatureSource, build_bank
+from privynet_opt.characterization.bank import build_bank
+from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.measure import measure_screen
 from privynet_opt.characterization.recipes import describe, describe_networks
 from privynet_opt.selection import kept_channels

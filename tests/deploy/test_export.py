@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from privynet_opt.characterization.bank import FeatureSource, build_bank
+from privynet_opt.characterization.bank import build_bank
+from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.results import write_atomically
 from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.cost import cut_costs

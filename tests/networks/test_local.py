@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -43,6 +45,17 @@ def test_head_then_tail_equals_the_whole_network(case):
         features = build_head(backbone, cut)(images)
         assert features.shape[1:] == (cut.channels, cut.height, cut.width)
         torch.testing.assert_close(build_tail(backbone, cut)(features), whole)
+
+
+def test_the_head_can_begin_after_an_earlier_cut_and_leaves_its_features_as_they_are(case):
+    backbone, cuts, images, _ = case
+    for start, cut in pairwise(cuts):
+        features = build_head(backbone, start)(images)
+        before = features.clone()
+        after = build_head(backbone, cut, start)
+        assert set(after.state_dict()).isdisjoint(build_head(backbone, start).state_dict())
+        torch.testing.assert_close(after(features), build_head(backbone, cut)(images))
+        torch.testing.assert_close(features, before, rtol=0, atol=0)
 
 
 def test_local_network_gives_exactly_the_kept_channels(case):

@@ -1,0 +1,206 @@
+"""The features of a cut's channels: computed once where they can be kept, else streamed.
+
+Cut after cut, the first layers of the network would see the same images again. So the features of
+a small cut in between, a *stem*, are kept, and those of deeper cuts are computed from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import takewhile
+
+import torch
+from torch import Tensor, fx
+
+from privynet_opt.batches import joined
+from privynet_opt.datasets.image_set import ImageSet, Splits
+from privynet_opt.networks.backbone import Backbone
+from privynet_opt.networks.cuts import Cut, find_cuts
+from privynet_opt.networks.local import build_head
+
+BATCH = 64
+"""Images whose features are looked at together."""
+
+FORWARD = 32
+"""Images that are in the network at a time: its widest layers stay in the cache."""
+
+ROOM_BYTES = 1_500_000_000
+"""Features that no training needs are kept if they take at most so much memory."""
+
+STEM_BYTES = 800_000_000
+"""The features of all images at a stem take at most so much memory."""
+
+
+class Stems:
+    """Keep the features of the last stem, as float32, for the cuts that come after it."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[tuple[str, ...], Tensor]] = {}
+
+    def clear(self) -> None:
+        """Keep nothing any more."""
+        self._held.clear()
+
+    def compute(
+        self, backbone: Backbone, cut: Cut, splits: Splits, split: str, device: torch.device
+    ) -> Iterator[Tensor]:
+        """Compute the features of a cut, from a stem where there is one.
+
+        Args:
+            backbone: The pre-trained network.
+            cut: The cut.
+            splits: The three image sets.
+            split: Name of one.
+            device: Where to compute.
+
+        Yields:
+            float32, shape ``(at most BATCH, C, h, w)``.
+        """
+        stem = find_stem(backbone, cut, splits)
+        head = build_head(backbone, cut, stem).to(device)
+        if stem is None:
+            images: Tensor = getattr(splits, split).images
+            for batch in torch.split(images, BATCH):
+                yield forward(head, backbone.normalise(batch.to(device)))
+            return
+        for batch in torch.split(self._features(backbone, stem, splits, split, device), BATCH):
+            yield forward(head, batch)
+
+    def _features(
+        self, backbone: Backbone, stem: Cut, splits: Splits, split: str, device: torch.device
+    ) -> Tensor:
+        images: ImageSet = getattr(splits, split)
+        key = (backbone.weights_sha256, stem.node, images.sha256(), str(device))
+        known, features = self._held.get(split, ((), torch.empty(0)))
+        if known != key:
+            computed = self.compute(backbone, stem, splits, split, device)
+            features = joined(computed, len(images))
+            self._held[split] = key, features
+        return features
+
+
+def find_stem(backbone: Backbone, cut: Cut, splits: Splits) -> Cut | None:
+    """Return the cut before another whose features are the fewest, the first of equals.
+
+    Args:
+        backbone: The pre-trained network.
+        cut: The later cut.
+        splits: The images.
+
+    Returns:
+        The stem, or None where even its features of all images take more than `STEM_BYTES`.
+    """
+    size = splits.score.images.shape[-1]
+    earlier = takewhile(lambda c: c.node != cut.node, find_cuts(backbone.graph, size))
+    stem = min(earlier, key=_numbers, default=None)
+    room = STEM_BYTES / torch.float32.itemsize
+    return stem if stem and _numbers(stem) * _images(splits) <= room else None
+
+
+@torch.no_grad()
+def forward(head: fx.GraphModule, inputs: Tensor) -> Tensor:
+    """Run a part of the network, on `FORWARD` images at a time.
+
+    Args:
+        head: As `build_head` returns it.
+        inputs: What it takes, shape ``(n, ...)``.
+    """
+    return torch.cat([head(part) for part in torch.split(inputs, FORWARD)])
+
+
+class FeatureSource:
+    """Compute the features of a cut, each image once if there is room to keep them.
+
+    Args:
+        backbone: The pre-trained network.
+        cut: The cut.
+        splits: The three image sets.
+        device: Where to compute.
+        keep: Whether to keep what was computed, as float16; otherwise it is computed each time
+            and memory does not grow with the number of images. None keeps at most `ROOM_BYTES`.
+        stems: Shared by the sources of several cuts, so that what is kept is computed from a stem.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        cut: Cut,
+        splits: Splits,
+        device: torch.device,
+        keep: bool | None = None,
+        stems: Stems | None = None,
+    ) -> None:
+        self.backbone = backbone
+        self.cut = cut
+        self.head = build_head(backbone, cut).to(device)
+        self.splits = splits
+        self.device = device
+        room = ROOM_BYTES / torch.float16.itemsize
+        self.keep = _numbers(cut) * _images(splits) <= room if keep is None else keep
+        self.stems = stems
+        self.kept: dict[str, Tensor] = {}
+
+    def batches(self, split: str, n_images: int | None = None) -> Iterator[Tensor]:
+        """Yield the features of a split in batches of `BATCH` images.
+
+        Args:
+            split: Name of the split.
+            n_images: Only so many of its first images; a multiple of `BATCH`, or None for all.
+
+        Yields:
+            float32, shape ``(at most BATCH, C, h, w)``.
+        """
+        if not self.keep:
+            yield from self.computed(split, n_images)
+            return
+        if split not in self.kept:
+            self.kept[split] = self._compute_all(split)
+        yield from (f.float() for f in torch.split(self.kept[split][:n_images], BATCH))
+
+    def computed(self, split: str, n_images: int | None = None) -> Iterator[Tensor]:
+        """Yield what `batches` does, computed here and now and not kept.
+
+        Args:
+            split: Name of the split.
+            n_images: As for `batches`.
+        """
+        yield from map(self._compute, torch.split(self._pixels(split)[:n_images], BATCH))
+
+    def batches_of_mirrored(self, split: str) -> Iterator[Tensor]:
+        """Yield the features of a split's images mirrored left to right; they are not kept.
+
+        Args:
+            split: Name of the split.
+
+        Yields:
+            float32, shape ``(at most BATCH, C, h, w)``.
+        """
+        for images in torch.split(self._pixels(split), BATCH):
+            yield self._compute(images.flip(-1))
+
+    def _compute_all(self, split: str) -> Tensor:
+        cut, n_images = self.cut, len(self._pixels(split))
+        computed = self.computed(split)
+        if self.stems is not None:
+            computed = self.stems.compute(self.backbone, cut, self.splits, split, self.device)
+        shape = (n_images, cut.channels, cut.height, cut.width)
+        features = torch.empty(shape, dtype=torch.float16, device=self.device)
+        limit = torch.finfo(torch.float16).max
+        for part, batch in zip(torch.split(features, BATCH), computed, strict=True):
+            part.copy_(batch.clamp(-limit, limit))
+        return features
+
+    def _pixels(self, split: str) -> Tensor:
+        images: Tensor = getattr(self.splits, split).images
+        return images
+
+    def _compute(self, images: Tensor) -> Tensor:
+        return forward(self.head, self.backbone.normalise(images.to(self.device)))
+
+
+def _numbers(cut: Cut) -> int:
+    return cut.channels * cut.height * cut.width
+
+
+def _images(splits: Splits) -> int:
+    return len(splits.cloud) + len(splits.attacker) + len(splits.score)

@@ -1,0 +1,137 @@
+"""Deep features are computed from those of a small cut before them, which are kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from privynet_opt.characterization import characterize as characterizing
+from privynet_opt.characterization import feature_source
+from privynet_opt.characterization import job as job_module
+from privynet_opt.characterization.feature_source import FeatureSource, Stems, find_stem
+from privynet_opt.characterization.laboratory import Laboratory
+from privynet_opt.characterization.study_inputs import load_splits
+from privynet_opt.datasets.image_set import Splits
+from privynet_opt.networks.backbone import load_backbone
+from privynet_opt.networks.cuts import choose_cuts, find_cuts
+from privynet_opt.topology import LocalTopology
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def vgg():
+    return load_backbone("vgg11")
+
+
+@pytest.fixture(scope="module")
+def splits(study):
+    """Some digits at a size that VGG11 can take."""
+    own = load_splits(study, None)
+    larger = [
+        type(part)(
+            part.images[:70].repeat_interleave(4, 2).repeat_interleave(4, 3),
+            part.labels[:70],
+            part.class_names,
+        )
+        for part in (own.cloud, own.attacker, own.score)
+    ]
+    return Splits(*larger, mirrorable=False)
+
+
+def cuts_of(backbone, *names):
+    return choose_cuts(find_cuts(backbone.graph, 32), names)
+
+
+def features(backbone, cut, splits, stems):
+    source = FeatureSource(backbone, cut, splits, CPU, keep=True, stems=stems)
+    return torch.cat(list(source.batches("attacker")))
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [("conv1", None), ("conv2", "conv1p"), ("conv8", "conv6p"), ("conv6p", "conv4p")],
+)
+def test_the_stem_is_the_first_of_the_smallest_cuts_before(vgg, splits, name, stem):
+    (cut,) = cuts_of(vgg, name)
+    found = find_stem(vgg, cut, splits)
+    assert (found and found.name) == stem
+
+
+def test_features_are_those_of_the_whole_way_and_the_first_layers_see_an_image_once(vgg, splits):
+    seen = []
+    vgg.graph.get_submodule("features.0").register_forward_hook(
+        lambda layer, inputs, output: seen.append(len(output))
+    )
+    cuts = cuts_of(vgg, "conv3", "conv4", "conv5", "conv6")
+    stems = Stems()
+    by_stem = [features(vgg, cut, splits, stems) for cut in cuts]
+    assert sum(n for n in seen if n > 1) == 70  # single ones tell the shapes of cuts
+    for cut, found in zip(cuts, by_stem, strict=True):
+        torch.testing.assert_close(found, features(vgg, cut, splits, None))
+
+
+@pytest.mark.parametrize("what", ["weights", "images"])
+def test_other_weights_or_images_are_not_taken_for_the_same(vgg, splits, what):
+    (cut,) = cuts_of(vgg, "conv3")
+    stems = Stems()
+    features(vgg, cut, splits, stems)
+    if what == "weights":
+        vgg = load_backbone("vgg11_bn")
+        (cut,) = cuts_of(vgg, "conv3")
+    else:
+        splits = Splits(splits.score, splits.score, splits.cloud, mirrorable=False)
+    torch.testing.assert_close(features(vgg, cut, splits, stems), features(vgg, cut, splits, None))
+
+
+def test_a_stem_that_takes_too_much_memory_is_not_kept(vgg, splits, monkeypatch):
+    (cut,) = cuts_of(vgg, "conv3")
+    monkeypatch.setattr(feature_source, "STEM_BYTES", 210 * 128 * 64 * 4 - 1)
+    assert find_stem(vgg, cut, splits) is None
+    monkeypatch.setattr(feature_source, "STEM_BYTES", 210 * 128 * 64 * 4)
+    assert find_stem(vgg, cut, splits)
+
+
+@pytest.mark.parametrize(
+    ("fidelities", "order"),
+    [
+        (("screen",), ["conv1", "conv2", "conv3", "conv4"]),
+        (("screen", "standard"), ["conv1", "conv4", "conv2", "conv3"]),
+    ],
+)
+def test_a_screen_goes_from_cut_to_cut_and_keeps_nothing_at_the_end(
+    study, tmp_path, monkeypatch, fidelities, order
+):
+    cut_layers = ("conv1", "conv2", "conv3", "conv4")
+    wider = replace(study, search_space=replace(study.search_space, cut_layers=cut_layers))
+    ran = []
+
+    def run(jobs, *_):
+        for job in jobs:
+            ran.append(job.cut.name)
+            job_module.STEMS._held["cloud"] = (), torch.empty(0)
+
+    monkeypatch.setattr(characterizing, "run_jobs", run)
+    characterizing.characterize(wider, None, None, tmp_path, fidelities=fidelities)
+    assert ran == order
+    assert not job_module.STEMS._held
+
+
+def test_a_job_and_a_laboratory_compute_deep_cuts_from_a_stem(study, tmp_path, monkeypatch):
+    stems = []
+    find = feature_source.find_stem
+
+    def found(*asked):
+        stems.append(find(*asked))
+        return stems[-1]
+
+    monkeypatch.setattr(feature_source, "find_stem", found)
+    characterizing.characterize(study, None, None, tmp_path / "job", fidelities=("screen",))
+    assert any(stems)
+    stems.clear()
+    pairs = [(LocalTopology("conv4", 2, "lda"), "screen")]
+    laboratory = Laboratory(study, tmp_path / "laboratory")
+    assert laboratory.measure(pairs, lambda fidelity: True, lambda row: None)
+    assert any(stems)
