@@ -41,7 +41,7 @@ class ForwardSelection:
         self.block = block
 
     def gains(self) -> Tensor:
-        """Return what each channel would add to the explained power of the targets, ``(C,)``."""
+        """Return what each channel that is left would add to the explained power of the targets."""
         b, n = self.block, len(self.gram) // self.block
         pivots = self.gram.view(n, b, n, b).diagonal(dim1=0, dim2=2).permute(2, 0, 1)
         cross = self.cross.view(n, b, -1)
@@ -49,22 +49,22 @@ class ForwardSelection:
         gains: Tensor = solved.diagonal(dim1=1, dim2=2).sum(1).clamp_min(0)
         return gains
 
-    def add(self, channel: int) -> None:
+    def add(self, index: int) -> None:
         """Take a channel into the fit: what is left of all others is what it does not explain.
 
         Args:
-            channel: Its index.
+            index: Of the channel among those that are left; the last of them takes its place.
         """
-        rows = slice(channel * self.block, (channel + 1) * self.block)
-        column = self.gram[:, rows].clone()
-        share = torch.linalg.solve(self.gram[rows, rows].clone(), column.mT)
-        self.cross -= share.mT @ self.cross[rows].clone()
+        own = slice(index * self.block, (index + 1) * self.block)
+        column = self.gram[:, own].clone()
+        share = torch.linalg.solve(self.gram[own, own].clone(), column.mT)
+        self.cross.addmm_(share.mT, self.cross[own].clone(), alpha=-1)
         self.gram.addmm_(column, share, alpha=-1)
-        # Nothing is left of the channel itself; an empty unit block keeps its pivot regular.
-        self.cross[rows] = 0
-        self.gram[rows] = 0
-        self.gram[:, rows] = 0
-        self.gram[rows, rows] = torch.eye(self.block).to(self.gram)
+        end = len(self.gram) - self.block
+        self.gram[own] = self.gram[end:].clone()
+        self.gram[:, own] = self.gram[:, end:].clone()
+        self.cross[own] = self.cross[end:].clone()
+        self.gram, self.cross = self.gram[:end, :end], self.cross[:end]
 
 
 def greedy_order(ridge: RidgeAttacker, classifier: LinearClassifier) -> NDArray[np.int64]:
@@ -88,15 +88,15 @@ def greedy_order(ridge: RidgeAttacker, classifier: LinearClassifier) -> NDArray[
     before = float(ridge.pixel_power.sum())
     after = before - float((ridge.solve(range(n), ridge.cross) * ridge.cross).sum())
     floor = FLOOR_SHARE * 10 * math.log10(before / after) / n
-    is_open = torch.ones(n, dtype=torch.bool, device=ridge.gram.device)
-    order: list[int] = []
-    while len(order) < n:
+    left, order = list(range(n)), []
+    while left:
         recovered = images.gains()
         leak = 10 * torch.log10(before / (before - recovered))
         worth = labels.gains() / (leak + floor)
-        best = int(worth.masked_fill(~is_open, -1).argmax())
-        order.append(best)
-        is_open[best] = False
+        best = int(worth.argmax())
+        order.append(left[best])
+        left[best] = left[-1]
+        left.pop()
         before -= float(recovered[best])
         images.add(best)
         labels.add(best)
