@@ -90,8 +90,10 @@ def _run_here(jobs: Sequence[Job], run: Callable[[Job], None], workers: int) -> 
                     pending.append(job)
                     idle[-1] = _worker(workers)
     finally:
-        for worker in [*idle, *(worker for worker, _ in busy.values())]:
+        for worker, _ in busy.values():
             worker.shutdown(kill_workers=True)
+        for worker in idle:
+            worker.shutdown()
 
 
 def _worker(workers: int) -> ProcessPoolExecutor:

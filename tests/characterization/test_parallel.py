@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,3 +138,12 @@ def test_processes_share_the_cores_and_dask_workers_have_one_each(monkeypatch):
     assert threads_per_worker(1, "tcp://h:1") == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert [threads_per_worker(n, None) for n in (1, 2, 9)] == [2, 2, 1]
+
+
+def test_workers_leave_nothing_behind_and_nothing_is_printed_of_them(study, tmp_path):
+    command = [sys.executable, "-m", "privynet_opt", "characterize", "--workers", "2"]
+    command += ["--study", str(study.directory), "--fidelity", "screen", "--output", str(tmp_path)]
+    environment = {**os.environ, "LOKY_MAX_CPU_COUNT": "2"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240)
+    assert done.returncode == 0
+    assert done.stderr == ""
