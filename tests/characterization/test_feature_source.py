@@ -79,8 +79,8 @@ def test_other_weights_or_images_are_not_taken_for_the_same(vgg, splits, what):
     stems = Stems()
     features(vgg, cut, splits, stems)
     if what == "weights":
-        vgg = load_backbone("vgg11_bn")
-        (cut,) = cuts_of(vgg, "conv3")
+        vgg = replace(load_backbone("vgg11"), weights_sha256="other")
+        vgg.graph.get_parameter("features.0.weight").data.mul_(2)
     else:
         splits = Splits(splits.score, splits.score, splits.cloud, mirrorable=False)
     torch.testing.assert_close(features(vgg, cut, splits, stems), features(vgg, cut, splits, None))
