@@ -33,7 +33,7 @@ def main() -> None:
     told = bundle.manifest.content["data"]
     sources = open_images(told["name"], asked.data, bundle.manifest.image_size, told["classes"])
     images = torch.cat([source.batch(0, len(source))[0] for source in sources.values()])
-    run = load_network(bundle.network_path, bundle.manifest.image_size)
+    run = load_network(bundle.network_path, bundle.manifest.image_size, bundle.noise)
     size = batch_size(bundle)
     run(images[:size])
     ratios = []

@@ -51,7 +51,7 @@ def add_to(commands: Commands) -> None:
         type=Path,
         metavar="DIR",
         help="the study's images; needed where filters are chosen by statistics of them (lda, "
-        "privacy, privynet, greedy) and for codes of 8 or 4 bits",
+        "privacy, privynet, greedy), for codes of 8 or 4 bits and for noise",
     )
     add("--weights", metavar="FILE", help="weights of the network (the study's)")
     add(

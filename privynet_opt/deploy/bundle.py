@@ -2,7 +2,8 @@
 
 Three files. ``manifest.json`` may go to the cloud. The network itself and ``private.json`` stay on
 the device: whoever has the public pre-trained network finds the kept filters by comparing it with
-the exported file, so that even the file's hash is private. Where the choice of filters is drawn
+the exported file, so that even the file's hash is private; so is the secret that noise is drawn
+from, with which anybody subtracts it. Where the choice of filters is drawn
 (`SEEDED_STRATEGIES`), whatever depends on it is private too: a public table tells which seed
 predicted and measured values belong to, and the largest feature names its channel. Then two
 manifests of one topology differ in their identifier alone, whatever was drawn, and features come in
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from privynet_opt.characterization.results import write_atomically
+from privynet_opt.deploy.device_noise import DeviceNoise
 from privynet_opt.errors import BundleError, OutputError
 from privynet_opt.networks.coding import FeatureCoding
 
@@ -75,6 +77,16 @@ class Bundle:
     def network_path(self) -> Path:
         """The exported network."""
         return self.directory / str(self.manifest.content["file"]["name"])
+
+    @property
+    def noise(self) -> DeviceNoise | None:
+        """What draws the noise of an image; None where none is added."""
+        told = self.manifest.content["file"].get("noise")
+        if told is None:
+            return None
+        channels, height, width = told["shape"][1:]
+        secret = bytes.fromhex(self.private["noise_secret"])
+        return DeviceNoise(secret, (channels, height, width))
 
     def told(self, name: str) -> dict[str, Any]:
         """Return what may name drawn filters, from the part where it is kept.
@@ -154,7 +166,9 @@ def load_bundle(directory: Path) -> Bundle:
             )
     manifest = read_manifest(directory / MANIFEST)
     _, private = _read(directory / PRIVATE)
-    missing = [name for name in ("salt", "selection_seed", "kept_channels") if name not in private]
+    needed = ["salt", "selection_seed", "kept_channels"]
+    needed += ["noise_secret"] if "noise" in manifest.content["file"] else []
+    missing = [name for name in needed if name not in private]
     if missing:
         raise BundleError(
             f"a private part must have `{missing[0]}`, but {directory / PRIVATE} has not. {_AGAIN}"

@@ -1,15 +1,17 @@
-"""Which channels a chosen topology keeps, computing no more than its strategy looks at."""
+"""What is known of a cut's channels: which a topology keeps, and how far each one spreads."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from privynet_opt.characterization.channel_statistics import (
     MEASURED_ON_IMAGES,
     channel_statistics,
     gram_images,
+    moments,
 )
 from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.datasets.image_set import Splits
@@ -59,6 +61,23 @@ def choose_channels(
     source = _feature_source(backbone, cut, splits) if splits is not None else None
     statistics = channel_statistics(backbone, cut, reads, source)
     return kept_channels(topology, statistics.with_searched(cut.name, searched))
+
+
+@torch.no_grad()
+def channel_deviations(backbone: Backbone, cut: Cut, splits: Splits) -> Tensor:
+    """Return the deviations of a cut's channels, by which every measurement scales its noise.
+
+    Args:
+        backbone: The pre-trained network.
+        cut: One of its cuts.
+        splits: The study's images.
+
+    Returns:
+        Shape ``(C, 1, 1)``.
+    """
+    source = _feature_source(backbone, cut, splits)
+    _, std = moments(source.batches("attacker", len(source.splits.attacker)))
+    return std[0]
 
 
 def _feature_source(backbone: Backbone, cut: Cut, splits: Splits) -> FeatureSource:

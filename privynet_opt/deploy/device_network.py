@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from privynet_opt.deploy.device_noise import DeviceNoise
 from privynet_opt.networks.coding import FeatureCoding, Ranges
 
 
 class DeviceNetwork(nn.Module):
-    """Normalisation, local network and feature coding in one module.
+    """Normalisation, local network, noise and feature coding in one module.
 
     Args:
         local: The local network; only kept filters are computed.
@@ -17,10 +18,13 @@ class DeviceNetwork(nn.Module):
         std: Per-channel standard deviation they expect.
         coding: How features are sent.
         ranges: What codes stand for; None for floats.
+        noise: Draws the noise of an image; None for none.
+        noise_std: Standard deviation of the noise on each channel, shape ``(C, 1, 1)``; likewise.
     """
 
     mean: Tensor
     std: Tensor
+    noise_std: Tensor | None
     lowest: Tensor | None
     step: Tensor | None
 
@@ -31,12 +35,16 @@ class DeviceNetwork(nn.Module):
         std: tuple[float, ...],
         coding: FeatureCoding,
         ranges: Ranges | None = None,
+        noise: DeviceNoise | None = None,
+        noise_std: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.local = local
         self.coding = coding
+        self.noise = noise
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
+        self.register_buffer("noise_std", noise_std)
         for name, values in zip(Ranges._fields, ranges or (None, None), strict=True):
             self.register_buffer(name, values)
 
@@ -49,7 +57,44 @@ class DeviceNetwork(nn.Module):
         Returns:
             Coded features, shape ``(n, *coding.coded_shape)``.
         """
+        return self.send(images, None if self.noise is None else self.noise.of(images))
+
+    def send(self, images: Tensor, noise: Tensor | None) -> Tensor:
+        """Return what is sent to the cloud, given the noise.
+
+        Args:
+            images: As in `forward`.
+            noise: Standard normal, shape ``(n, *coding.shape)``; None for none.
+
+        Returns:
+            As `forward`.
+        """
         features = self.local((images.float() / 255 - self.mean) / self.std)
+        if noise is not None and self.noise_std is not None:
+            features = features + self.noise_std * noise
         if self.lowest is None or self.step is None:
             return self.coding.encode(features, None)
         return self.coding.encode(features, Ranges(self.lowest, self.step))
+
+
+class WithNoise(nn.Module):
+    """What is exported of a network that adds noise, which becomes an input of its own.
+
+    So the file computes the same wherever it runs, and noise comes from no generator of a runtime.
+
+    Args:
+        network: The network.
+    """
+
+    def __init__(self, network: DeviceNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor, noise: Tensor) -> Tensor:
+        """Return `DeviceNetwork.send` of both.
+
+        Args:
+            images: uint8, shape ``(n, 3, size, size)``.
+            noise: Standard normal, shape ``(n, *coding.shape)``.
+        """
+        return self.network.send(images, noise)

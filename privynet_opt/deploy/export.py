@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +14,13 @@ from torch import Tensor, nn
 from privynet_opt import __version__
 from privynet_opt.characterization.feature_source import BATCH
 from privynet_opt.characterization.study_inputs import load_splits
+from privynet_opt.characterization.transmission import NOISE_REACH
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.deploy.bundle import MANIFEST, Bundle, write_bundle
-from privynet_opt.deploy.channels import choose_channels, needs_images
+from privynet_opt.deploy.channels import channel_deviations, choose_channels, needs_images
 from privynet_opt.deploy.choice import Choice
 from privynet_opt.deploy.device_network import DeviceNetwork
+from privynet_opt.deploy.device_noise import SECRET_BYTES, DeviceNoise
 from privynet_opt.deploy.network_file import RUNTIMES, load_network, require, write_network
 from privynet_opt.deploy.runtime import measure_runtime
 from privynet_opt.deploy.self_check import N_IMAGES, random_images, self_check
@@ -42,7 +45,8 @@ class ExportOptions:
         file_format: One of `network_file.FORMATS`.
         bits: One of `topology.FEATURE_BITS`; None takes what the choice was measured with.
         data: Where the study's images are; needed where filters are chosen by statistics of them
-            and where features are coded by their ranges. None also for data the package can make.
+            and where features are coded by their ranges or get noise in proportion to their
+            deviations. None also for data the package can make.
         weights: Weights file or name; None takes the study's.
         secret_seed: Whether filters are drawn anew with a seed that is in no study.
         allow_other: Whether weights and images may be others than those that were measured.
@@ -71,17 +75,10 @@ def export(choice: Choice, output: Path, options: ExportOptions) -> Bundle:
 
     Raises:
         OutputError: If the folder holds a bundle or cannot be written to.
-        TopologyError: If a secret seed is asked for where nothing is drawn, or noise is to be
-            added to features.
+        TopologyError: If a secret seed is asked for where nothing is drawn.
         PrivyNetOptError: If network, weights or images are not usable or not those measured.
     """
     require(options.file_format)
-    if choice.topology.noise_std:
-        raise TopologyError(
-            "a topology must have no noise to be exported, since the exported network is checked "
-            f"against PyTorch number by number, but got {choice.topology}. Choose a row of the "
-            "front without noise with --point, or leave `noise_std` out of the study."
-        )
     bits = options.bits or choice.topology.feature_bits
     if (output / MANIFEST).exists():
         raise OutputError(
@@ -100,8 +97,16 @@ def export(choice: Choice, output: Path, options: ExportOptions) -> Bundle:
         kept = _shuffled(kept)
     local = build_local_network(backbone, cut, kept)
     coding = FeatureCoding(bits, (len(kept), cut.height, cut.width))
-    ranges = coding.ranges(_features(local, backbone, splits))
-    network = DeviceNetwork(local, backbone.mean, backbone.std, coding, ranges)
+    noise = noise_std = None
+    reach: Tensor | float = 0.0
+    if choice.topology.noise_std:
+        assert splits is not None, "images are at hand where noise is added"
+        noise = DeviceNoise(secrets.token_bytes(SECRET_BYTES), coding.shape)
+        deviations = channel_deviations(backbone, cut, splits)[list(kept)]
+        noise_std = choice.topology.noise_std * deviations
+        reach = NOISE_REACH * noise_std.flatten()
+    ranges = coding.ranges(_features(local, backbone, splits), reach)
+    network = DeviceNetwork(local, backbone.mean, backbone.std, coding, ranges, noise, noise_std)
     path = prepare_output(output) / f"network.{options.file_format}"
     write_network(network, image_size, path)
     return _described(choice, backbone, network, kept, splits, as_measured, path, options)
@@ -146,7 +151,7 @@ def _images(
     choice: Choice, cut: Cut, bits: int, options: ExportOptions
 ) -> tuple[Splits | None, bool | None]:
     """Return images where they are needed or given, and whether they are those measured."""
-    is_needed = bits <= 8 or needs_images(choice.topology, cut)
+    is_needed = bits <= 8 or choice.topology.noise_std > 0 or needs_images(choice.topology, cut)
     if options.data is None and not is_needed:
         return None, None
     splits = load_splits(choice.spec, options.data, options.skip_bad)
@@ -182,7 +187,7 @@ def _described(
 ) -> Bundle:
     """Check and time the written network, and write what is known of it."""
     image_size = choice.spec.data.image_size
-    run = load_network(path, image_size)
+    run = load_network(path, image_size, network.noise)
     if splits is None:
         images, which = random_images(image_size), "random images"
     else:
@@ -218,6 +223,8 @@ def _described(
             "kept_filters": topology.kept_filters,
             "selection_strategy": topology.selection_strategy,
             "choice_is_secret": is_secret,
+            "feature_bits": topology.feature_bits,  # of the predictions; `coding` has what is sent
+            "noise_std": topology.noise_std,
         },
         "data": {
             "name": choice.spec.data.name,
@@ -229,6 +236,7 @@ def _described(
             "name": path.name,
             "format": options.file_format,
             "input": {"name": "images", "dtype": "uint8", "shape": ["n", 3, *2 * [image_size]]},
+            **({} if network.noise is None else {"noise": _noise_input(network.noise)}),
             "output": {
                 "name": "features",
                 "dtype": str(coding.dtype).removeprefix("torch."),
@@ -242,6 +250,17 @@ def _described(
     private = {
         "selection_seed": topology.selection_seed,
         "kept_channels": list(kept),
+        **({} if network.noise is None else {"noise_secret": network.noise.secret.hex()}),
         **(telling if is_secret else {}),
     }
     return write_bundle(path.parent, path.name, public, private)
+
+
+def _noise_input(noise: DeviceNoise) -> dict[str, Any]:
+    """Describe the second input of a network that adds noise."""
+    return {
+        "name": "noise",
+        "dtype": "float32",
+        "shape": ["n", *noise.shape],
+        "values": "standard normal, secret, of its own for every image; see device_noise.py",
+    }

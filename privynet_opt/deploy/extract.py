@@ -97,7 +97,7 @@ def extract(
         shards,
     )
     folder.begin((bundle.directory / MANIFEST).read_text(encoding="utf-8"))
-    run = load_network(bundle.network_path, manifest.image_size)
+    run = load_network(bundle.network_path, manifest.image_size, bundle.noise)
     missing = folder.unfinished()
     total = sum(shard.stop - shard.start for shard in shards)
     done = total - sum(shard.stop - shard.start for shard in missing)

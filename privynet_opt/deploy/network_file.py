@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from privynet_opt.characterization.results import write_atomically
 from privynet_opt.deploy.bundle import PRIVATE_MODE
-from privynet_opt.deploy.device_network import DeviceNetwork
+from privynet_opt.deploy.device_network import DeviceNetwork, WithNoise
+from privynet_opt.deploy.device_noise import DeviceNoise
 from privynet_opt.errors import DataError, NetworkError
 
 FORMATS = ("pt2", "onnx")
@@ -32,8 +33,14 @@ RUNTIMES = {"pt2": "pytorch, pt2 file", "onnx": "onnxruntime"}
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 """What the format ``onnx`` needs beyond the package's requirements."""
 
+INPUTS = ("images", "noise")
+"""What a file takes, in this order; the second one only where noise is added."""
+
 Run = Callable[[Tensor], Tensor]
 """Maps uint8 images ``(n, 3, size, size)`` to coded features ``(n, *coded_shape)``."""
+
+_Loaded = Callable[..., Tensor]
+"""A file's network: takes its `INPUTS`."""
 
 
 def require(file_format: str) -> None:
@@ -70,18 +77,22 @@ def write_network(network: DeviceNetwork, image_size: int, path: Path) -> None:
         OutputError: If the file cannot be written.
     """
     require(path.suffix[1:])
-    example = torch.zeros(2, 3, image_size, image_size, dtype=torch.uint8)
-    any_number = {0: torch.export.Dim.DYNAMIC}
+    module: nn.Module = network
+    examples = [torch.zeros(2, 3, image_size, image_size, dtype=torch.uint8)]
+    if network.noise is not None:
+        module = WithNoise(network)
+        examples.append(torch.zeros(2, *network.coding.shape))
+    any_number = tuple({0: torch.export.Dim.DYNAMIC} for _ in examples)
     content = io.BytesIO()
     with _quiet():
-        program = torch.export.export(network.eval(), (example,), dynamic_shapes=(any_number,))
+        program = torch.export.export(module.eval(), tuple(examples), dynamic_shapes=any_number)
         if path.suffix == ".pt2":
             _forget_origin(program)
             torch.export.save(program, content)
         else:
             exported: Any = torch.onnx.export(
                 program,
-                input_names=["images"],
+                input_names=INPUTS[: len(examples)],
                 output_names=["features"],
                 dynamo=True,
                 verbose=False,
@@ -92,12 +103,13 @@ def write_network(network: DeviceNetwork, image_size: int, path: Path) -> None:
     write_atomically(path, content.getvalue(), PRIVATE_MODE)
 
 
-def load_network(path: Path, image_size: int) -> Run:
+def load_network(path: Path, image_size: int, noise: DeviceNoise | None = None) -> Run:
     """Return an exported network, ready to run.
 
     Args:
         path: What `write_network` wrote.
         image_size: Rows and columns of an image; the network refuses others.
+        noise: Draws the noise of an image, where the network adds noise.
 
     Raises:
         NetworkError: If the file cannot be read or what its format needs is not installed.
@@ -119,24 +131,24 @@ def load_network(path: Path, image_size: int) -> Run:
                 f"but got {str(images.dtype).removeprefix('torch.')} {tuple(images.shape)}. Resize "
                 "them, or export a study of that image size."
             )
-        return loaded(images)
+        return loaded(images) if noise is None else loaded(images, noise.of(images))
 
     return run
 
 
-def _load_pt2(path: Path) -> Run:
+def _load_pt2(path: Path) -> _Loaded:
     with _quiet():
         module = torch.export.load(path).module()
 
     @torch.inference_mode()
-    def run(images: Tensor) -> Tensor:
-        coded: Tensor = module(images)
+    def run(*inputs: Tensor) -> Tensor:
+        coded: Tensor = module(*inputs)
         return coded
 
     return run
 
 
-def _load_onnx(path: Path) -> Run:
+def _load_onnx(path: Path) -> _Loaded:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -145,8 +157,9 @@ def _load_onnx(path: Path) -> Run:
         path.read_bytes(), options, providers=["CPUExecutionProvider"]
     )
 
-    def run(images: Tensor) -> Tensor:
-        return torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+    def run(*inputs: Tensor) -> Tensor:
+        named = {name: values.numpy() for name, values in zip(INPUTS, inputs, strict=False)}
+        return torch.from_numpy(session.run(None, named)[0])
 
     return run
 

@@ -81,7 +81,7 @@ def predict(
             f"has the manifest {bundle.manifest.sha256[:12]}… and the cloud network "
             f"{model.manifest.sha256[:12]}…. Give the bundle that its features were extracted with."
         )
-    run = load_network(bundle.network_path, bundle.manifest.image_size)
+    run = load_network(bundle.network_path, bundle.manifest.image_size, bundle.noise)
     return _predictions(bundle, model, run, files, skip_bad)
 
 

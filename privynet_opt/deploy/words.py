@@ -26,7 +26,11 @@ NOT_MEASURED = "They are not those that were measured: no prediction holds for t
 
 OTHER_IMAGES = "Images: not those that were measured: no prediction holds for them."
 
-FLOATS = "Accuracy and privacy loss were predicted for features of 32 bits."
+NOISE = (
+    "Noise: {:g} standard deviations of each channel, drawn from the image and a secret in "
+    "private.json. The same image has the same noise however often it is sent; predictions are of "
+    "cloud networks that see noise drawn anew at every epoch."
+)
 
 SENT = (
     "Send that folder to the cloud: no file in it names the kept filters, but who has images like "
@@ -60,6 +64,7 @@ def bundle_lines(bundle: Bundle, choice: Choice) -> list[str]:
     content = bundle.manifest.content
     topology = choice.topology
     file, coding, network = content["file"], content["coding"], content["network"]
+    secret = " and the secret of the noise" if topology.noise_std else ""
     phrase = topology_words(topology.cut_layer, topology.kept_filters, topology.selection_strategy)
     lines = [
         f"Exported: {network['name']} cut after {phrase}",
@@ -67,6 +72,7 @@ def bundle_lines(bundle: Bundle, choice: Choice) -> list[str]:
         f"  in   uint8    {_shape(file['input']['shape'])}",
         f"  out  {file['output']['dtype']:<8} {_shape(file['output']['shape'])}, "
         f"{coding['bits']} bits a feature",
+        *(wrapped(NOISE.format(topology.noise_std), "  ", "  ") if topology.noise_std else []),
         "",
         *_comparison(bundle),
         "",
@@ -79,7 +85,7 @@ def bundle_lines(bundle: Bundle, choice: Choice) -> list[str]:
             [
                 ("manifest.json", "may go to the cloud; `extract` copies it to the features"),
                 (file["name"], "the local network: runs on the device, stays with you"),
-                ("private.json", "which filters are kept: stays with you"),
+                ("private.json", f"which filters are kept{secret}: stays with you"),
             ],
             "<<",
         ),
@@ -194,8 +200,10 @@ def _comparison(bundle: Bundle) -> list[str]:
         lines += wrapped(NOT_YET, "  ", "  ")
     if runtime["allocated_bytes"] > CLOSE * peak:
         lines += wrapped(SCRATCH, "  ", "  ")
-    if content["coding"]["bits"] < 32:
-        lines += wrapped(FLOATS, "  ", "  ")
+    predicted_bits = content["topology"]["feature_bits"]
+    if content["coding"]["bits"] != predicted_bits:
+        said = f"Accuracy and privacy loss were predicted for features of {predicted_bits} bits."
+        lines += wrapped(said, "  ", "  ")
     return lines
 
 

@@ -101,16 +101,20 @@ class FeatureCoding:
         """Bytes that one image sends."""
         return torch.Size(self.coded_shape).numel() * self.dtype.itemsize
 
-    def ranges(self, batches: Iterable[Tensor]) -> Ranges | None:
+    def ranges(self, batches: Iterable[Tensor], reach: Tensor | float = 0.0) -> Ranges | None:
         """Return the ranges of features like those given.
 
         Args:
             batches: Features of training images, ``(n, C, h, w)``; not looked at for floats.
+            reach: How far beyond the extremes of each channel codes go, shape ``(C,)``.
 
         Returns:
             The ranges; None for floats.
         """
-        return self.between(*extremes(batches)) if self.has_codes else None
+        if not self.has_codes:
+            return None
+        lowest, highest = extremes(batches)
+        return self.between(lowest - reach, highest + reach)
 
     def between(self, lowest: Tensor, highest: Tensor) -> Ranges:
         """Return the ranges of features that are coded between extremes.
