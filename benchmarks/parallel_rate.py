@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from privynet_opt.characterization.design import kept_grid
-from privynet_opt.characterization.job import STEMS, Job, run_job
+from privynet_opt.characterization.job import Job, forget, run_job
 from privynet_opt.characterization.parallel import run_jobs, threads_per_worker
 from privynet_opt.characterization.results import MeasurementFolder
 from privynet_opt.characterization.schema import KEY
@@ -105,7 +105,7 @@ def measured(jobs: Sequence[Job], stack: int, workers: int) -> tuple[list[Row], 
             for job in jobs
             for share in range(shares)
         ]
-        STEMS.clear()
+        forget()
         started, used = time.perf_counter(), cpu_time()
         run_jobs(mine, run_job, workers)
         seconds = time.perf_counter() - started

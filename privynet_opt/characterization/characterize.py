@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from tqdm import tqdm
 
-from privynet_opt.characterization.job import STEMS, Job, run_job
+from privynet_opt.characterization.job import Job, forget, run_job
 from privynet_opt.characterization.parallel import run_jobs, threads_per_worker
 from privynet_opt.characterization.plan import plan, spread_topologies
 from privynet_opt.characterization.results import MeasurementFolder, copy_study_file, write_table
@@ -157,7 +157,7 @@ def characterize(
                     run_jobs(answers, run_job, workers, dask)
                 write()
     finally:
-        STEMS.clear()
+        forget()
         write()
     return table
 

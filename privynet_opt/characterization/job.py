@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,12 +38,12 @@ from privynet_opt.characterization.schema import GALLERY, TRAINED_FIDELITIES
 from privynet_opt.characterization.side_attack import SideAttack
 from privynet_opt.characterization.subset_search import search_subset
 from privynet_opt.datasets.image_set import Splits
-from privynet_opt.networks.backbone import load_backbone
+from privynet_opt.networks.backbone import Backbone, load_backbone
 from privynet_opt.networks.cuts import Cut
 from privynet_opt.topology import LocalTopology
 
 STEMS = Stems()
-"""Of this process; kept from one cut to the next."""
+"""Of this process; kept from one cut to the next, as the network is."""
 
 TRAINING_SEED = 1
 """Seed of the networks trained for a measurement."""
@@ -120,6 +121,12 @@ def measurement_key(
     }
 
 
+def forget() -> None:
+    """Let go of what this process keeps from one cut to the next."""
+    STEMS.clear()
+    _network.cache_clear()
+
+
 def run_job(job: Job) -> None:
     """Measure what is missing at one cut; each measurement is stored as soon as it is done.
 
@@ -131,7 +138,9 @@ def run_job(job: Job) -> None:
     missing = job.missing()
     torch.set_num_threads(job.threads)
     folder = MeasurementFolder(job.output)
-    backbone = load_backbone(job.network, job.weights)
+    file = Path(job.weights)
+    changed = file.stat().st_mtime_ns if file.is_file() else None
+    backbone = _network(job.network, job.weights, changed)
     needs_search = any(t.selection_strategy == "searched" for t, _ in missing)
     trains = needs_search or any(fidelity != "screen" for _, fidelity in missing)
     trains |= any(attack.missing(folder) for attack in job.side_attacks)
@@ -169,6 +178,16 @@ def run_job(job: Job) -> None:
             folder.add(row)
     for attack in job.side_attacks:
         attack.measure(bank, folder, TRAINING_SEED)
+
+
+@functools.lru_cache(maxsize=1)
+def _network(name: str, weights: str, changed: int | None) -> Backbone:
+    """Load the network once for all cuts.
+
+    Its graph refers to itself, so that each copy of VGG16 would take half a gigabyte until the
+    collector happens to find it.
+    """
+    return load_backbone(name, weights)
 
 
 def amortised_networks(bank: CutBank, folder: Path) -> AmortisedNetworks:

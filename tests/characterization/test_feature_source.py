@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -112,11 +114,37 @@ def test_a_screen_goes_from_cut_to_cut_and_keeps_nothing_at_the_end(
         for job in jobs:
             ran.append(job.cut.name)
             job_module.STEMS._held["cloud"] = (), torch.empty(0)
+            job_module._network(job.network, job.weights, None)
 
     monkeypatch.setattr(characterizing, "run_jobs", run)
     characterizing.characterize(wider, None, None, tmp_path, fidelities=fidelities)
     assert ran == order
     assert not job_module.STEMS._held
+    assert not job_module._network.cache_info().currsize
+
+
+def test_a_run_loads_the_network_once_for_all_cuts_and_again_when_its_file_changed(
+    study, tmp_path, monkeypatch
+):
+    loaded = []
+
+    def load(name, weights):
+        loaded.append(weights)
+        return load_backbone(name, weights)
+
+    monkeypatch.setattr(job_module, "load_backbone", load)
+    monkeypatch.setattr(characterizing, "forget", lambda: None)
+    file = shutil.copy(study.network.weights, tmp_path / "weights.pth")
+    space = replace(study.search_space, cut_layers=("conv1", "conv2"))
+    wider = replace(study, search_space=space, network=replace(study.network, weights=str(file)))
+    counts = []
+    for number, changed in enumerate((1, 1, 2)):
+        os.utime(file, ns=(changed, changed))
+        output = tmp_path / str(number)
+        characterizing.characterize(wider, None, None, output, fidelities=("screen",))
+        counts.append(len(loaded))
+    job_module.forget()
+    assert counts == [1, 1, 2]
 
 
 def test_a_job_and_a_laboratory_compute_deep_cuts_from_a_stem(study, tmp_path, monkeypatch):
