@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from privynet_opt.cost import CutProfile
 from privynet_opt.proxies.base import Floats
@@ -13,6 +14,8 @@ from privynet_opt.topology import LOCAL_COLUMNS
 
 TARGETS = ("accuracy", "psnr_db", "ssim")
 """What every fidelity measures and the proxies predict."""
+
+_CURVE = ["cut_layer", "selection_strategy"]
 
 
 class Estimates:
@@ -23,7 +26,7 @@ class Estimates:
     between measured counts and constant beyond them. Where all channels are kept every strategy
     is the same network, so that row belongs to every curve of its cut. A strategy never measured
     at a cut takes the cut's curve over all strategies, a cut never measured the strategy's curve
-    over the whole table.
+    over the whole table: what `know` says no of.
 
     Args:
         rows: Measurements of the fidelity, at least one, of features that were sent plainly.
@@ -37,7 +40,22 @@ class Estimates:
         self.cut_layers = frozenset(rows["cut_layer"])
         self._rows = rows
         self._channels = {name: cut.channels for name, cut in cuts.items()}
+        self._curves = pd.MultiIndex.from_frame(rows[_CURVE])
         self._measured = rows.groupby(list(LOCAL_COLUMNS))[list(TARGETS)].mean()
+
+    def know(self, topologies: pd.DataFrame) -> NDArray[np.bool_]:
+        """Return whether a topology's strategy was measured at its cut.
+
+        Args:
+            topologies: The columns `LOCAL_COLUMNS`; others are ignored.
+
+        Returns:
+            Shape ``(n_topologies,)``; where all channels are kept, whether the cut was measured.
+        """
+        pairs = pd.MultiIndex.from_frame(topologies[_CURVE])
+        is_whole = topologies["kept_filters"] == topologies["cut_layer"].map(self._channels)
+        at_cut = topologies["cut_layer"].isin(self.cut_layers)
+        return np.asarray(pairs.isin(self._curves) | (is_whole & at_cut), dtype=bool)
 
     def values(self, topologies: pd.DataFrame) -> Floats:
         """Return accuracy, psnr_db and ssim.

@@ -99,9 +99,9 @@ class Proxies:
         Returns:
             With the same index, per target the columns ``<target>``, ``<target>_lower`` and
             ``<target>_upper``, and ``extrapolation``: whether the cut layer has no trained row,
-            the kept filters lie outside its trained range, or features have fewer bits or more
-            noise than any of its rows. For a cut layer without a trained row
-            the interval is as wide as the errors on whole cut layers held out.
+            the kept filters lie outside its trained range, features have fewer bits or more noise
+            than any of its rows, or `ProxyInputs.are_guessed`. For a cut layer without a trained
+            row the interval is as wide as the errors on whole cut layers held out.
 
         Raises:
             TopologyError: If a cut layer has no profile, or fewer channels than are kept.
@@ -119,8 +119,9 @@ class Proxies:
         outside = (known["fewest"] > kept) | (known["most"] < kept)
         outside |= known["bits"] > sending(topologies, "feature_bits")
         outside |= known["noise"] < sending(topologies, "noise_std")
+        guessed = self._inputs.are_guessed(topologies)
         return pd.DataFrame(columns, index=topologies.index).assign(
-            extrapolation=is_new_cut | outside.to_numpy()
+            extrapolation=is_new_cut | outside.to_numpy() | guessed
         )
 
 

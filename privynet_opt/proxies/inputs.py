@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from privynet_opt.characterization.envelope import sent_plainly
 from privynet_opt.characterization.schema import TRAINED_FIDELITIES
@@ -52,8 +53,8 @@ class ProxyInputs:
 
     Estimates are the values of the cut's amortised networks, where they scored at least
     `COVERED_SHARE` of what the closed form did; in a table without them, the closed-form values.
-    A cut that only the closed form measured, in a table where others have amortised values, takes
-    what least squares over the others makes of its closed-form values.
+    A cut or a strategy at a cut that only the closed form measured, in a table where others have
+    amortised values, takes what least squares over the others makes of its closed-form values.
 
     Args:
         table: Its cuts, its ``screen`` and its ``amortised`` rows are used, of these those of
@@ -104,6 +105,23 @@ class ProxyInputs:
             inputs += [2.0**-bits, noise]
         return np.column_stack(inputs)
 
+    def are_guessed(self, topologies: pd.DataFrame) -> NDArray[np.bool_]:
+        """Return whether the estimates are those of other strategies, or only of the closed form.
+
+        The latter counts at a cut whose other strategies the amortised networks scored.
+
+        Args:
+            topologies: As in `matrix`.
+
+        Returns:
+            Shape ``(n_topologies,)``.
+        """
+        known = self._screen.know(topologies)
+        if self._amortised is not None:
+            covered = topologies["cut_layer"].isin(self._amortised.cut_layers).to_numpy()
+            known = np.where(covered, self._amortised.know(topologies), known)
+        return ~known
+
     def _shape(self, topologies: pd.DataFrame) -> Floats:
         cuts = [self.cuts[name] for name in topologies["cut_layer"]]
         shape = np.array([(cut.depth, 0.0, np.log(cut.height * cut.width)) for cut in cuts])
@@ -115,7 +133,7 @@ class ProxyInputs:
         values = self._screened(topologies)
         if self._amortised is not None:
             values = _with_constant(self._shape(topologies), values) @ self._bridge
-            known = topologies["cut_layer"].isin(self._amortised.cut_layers).to_numpy()
+            known = self._amortised.know(topologies)
             values[known] = self._on_log_scale(self._amortised.values(topologies[known]))
         return values
 

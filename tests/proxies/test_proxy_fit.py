@@ -189,6 +189,18 @@ def test_topology_outside_the_trained_rows_is_marked(toy_table: Characterization
     assert reach.mean()["conv2"] > reach.mean().drop("conv2").max()
 
 
+def test_topology_whose_strategy_was_not_measured_at_its_cut_is_marked(
+    toy_table: CharacterizationTable,
+) -> None:
+    rows = toy_table.rows
+    gone = (rows["cut_layer"] == "conv3") & (rows["selection_strategy"] == "lda")
+    table = replace(toy_table, rows=rows[~gone])
+    marked = fit_proxies(table).predict(TRUTH)["extrapolation"]
+    is_gone = (TRUTH["cut_layer"] == "conv3") & (TRUTH["selection_strategy"] == "lda")
+    assert (marked == is_gone).all()
+    assert is_gone.any()
+
+
 def test_highest_fidelity_in_the_table_is_predicted(tmp_path: Path) -> None:
     rows = toy_rows()
     trained = [row for row in rows if row["fidelity"] == "standard"]

@@ -64,6 +64,43 @@ def test_cut_without_amortised_values_takes_what_the_others_make_of_its_closed_f
     assert bridged[4] == pytest.approx(expected[4], abs=0.1)
 
 
+def without_strategy(table: CharacterizationTable, cut: str, strategy: str, fidelity: str):
+    rows = table.rows
+    gone = (rows["cut_layer"] == cut) & (rows["selection_strategy"] == strategy)
+    return replace(table, rows=rows[~(gone & (rows["fidelity"] == fidelity))])
+
+
+def test_a_strategy_that_was_not_amortised_at_its_cut_takes_its_own_closed_form(
+    toy_table: CharacterizationTable,
+) -> None:
+    whole = with_amortised(toy_table, list(toy_table.cuts))
+    some = without_strategy(whole, "conv3", "lda", "amortised")
+    topology = topologies(("conv3", 16, "lda", 0))
+    expected, bridged = (ProxyInputs(t).matrix(topology, "standard")[0] for t in (whole, some))
+    assert bridged[3] == pytest.approx(expected[3])  # the change is linear: exact
+    assert bridged[4] == pytest.approx(expected[4], abs=0.1)
+
+
+@pytest.mark.parametrize("fidelity", ["screen", "amortised"])
+def test_what_no_cheap_fidelity_measured_is_guessed(
+    toy_table: CharacterizationTable, fidelity: str
+) -> None:
+    table = toy_table
+    if fidelity == "amortised":
+        table = with_amortised(table, ["conv1", "conv3"])
+    inputs = ProxyInputs(without_strategy(table, "conv3", "lda", fidelity))
+    asked = topologies(
+        ("conv3", 16, "lda", 0),
+        ("conv3", 16, "random", 0),
+        ("conv3", 17, "random", 7),
+        ("conv3", 32, "lda", 0),
+        ("conv1", 4, "lda", 0),
+        ("conv2", 4, "lda", 0),
+    )
+    assert inputs.are_guessed(asked).tolist() == [True, *5 * [False]]
+    assert not ProxyInputs(table).are_guessed(asked).any()
+
+
 def test_a_few_amortised_rows_of_a_cut_do_not_speak_for_its_other_topologies(
     toy_table: CharacterizationTable,
 ) -> None:
