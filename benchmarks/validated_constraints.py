@@ -55,7 +55,8 @@ def main() -> None:
         measure(result, topologies, asked)
     fresh = measured(asked)
     print(f"{len(set(topologies))} distinct topologies in {len(sets)} sets; {len(fresh)} measured")
-    report(result, sets, pd.DataFrame(chosen), fresh, asked.fidelity)
+    if not fresh.empty:
+        report(result, sets, pd.DataFrame(chosen), fresh, asked.fidelity)
 
 
 def measure(
@@ -118,8 +119,6 @@ def report(
                 "lost": best - accuracy,
             }
         )
-    if not lines:
-        return
     found = pd.DataFrame(lines)
     print(found.to_string(index=False, float_format="%.3f"))
     held, lost = found["holds"].mean(), found["lost"].mean()
