@@ -36,8 +36,11 @@ class Question:
         self.objectives = result.objectives
         self.candidates = judge(result.candidates, self.objectives, limits)
         channels = {name: cut.channels for name, cut in result.table.cuts.items()}
-        spec = result.spec.search_space
-        self.space = SearchSpace.of_study(spec, channels, result.table.searched)
+        spec = result.spec
+        n_seeds = spec.characterization.repeated_seeds
+        self.space = SearchSpace.of_study(
+            spec.search_space, channels, n_seeds, result.table.searched
+        )
         self.problem = Problem.of(self.space, self.candidates, self.objectives, limits)
         front = self.problem.losses[self.problem.on_front]
         self.low = front.min(axis=0)
@@ -51,7 +54,7 @@ class Question:
         """Return the row of each point's topology."""
         from optuna.trial import FixedTrial
 
-        cuts, strategies = list(self.space.grids), self.space.selection_strategies
+        cuts, strategies = list(self.space.grids), list(self.space.choices)
         found = []
         for cut, kept, strategy in np.clip(points, 0, 1):
             parameters = {
@@ -66,7 +69,7 @@ class Question:
 
     def points(self) -> np.ndarray:
         """Return a point for each row, shape ``(n_topologies, 3)``."""
-        cuts, strategies = list(self.space.grids), list(self.space.selection_strategies)
+        cuts, strategies = list(self.space.grids), list(self.space.choices)
         found = [self.space.parameters(topology) for topology in self.space.topologies]
         return np.array(
             [

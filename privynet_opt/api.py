@@ -183,7 +183,8 @@ def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> 
         )
     table = load_table(spec.table_path)
     channels = {name: cut.channels for name, cut in table.cuts.items()}
-    space = SearchSpace.of_study(spec.search_space, channels, table.searched)
+    n_seeds = spec.characterization.repeated_seeds
+    space = SearchSpace.of_study(spec.search_space, channels, n_seeds, table.searched)
     kept = open_storage(storage)
     proxies = fit_proxies(table, asked.confidence, cache=proxy_cache(table.path))
     identity = study_identity(spec, table)
@@ -247,6 +248,7 @@ def study_identity(spec: StudySpec, table: CharacterizationTable) -> dict[str, A
         "cut_layers": list(space.cut_layers),
         "kept_filters": list(space.kept_filters),
         "selection_strategies": list(space.selection_strategies),
+        "seeds": spec.characterization.repeated_seeds,
     }
 
 

@@ -3,7 +3,8 @@
 The three factors of a topology are settled one after the other, never revised (Li et al.,
 arXiv:1709.06161): the layer from the limits on computation and storage, the number of filters from
 the limit on privacy loss, the filters by dropping the leakiest and the least discriminative and
-drawing from the rest (strategy ``privynet``). It sees the same predictions as every other sampler.
+drawing from the rest (strategy ``privynet``), once. It sees the same predictions as every other
+sampler.
 """
 
 from __future__ import annotations
@@ -82,9 +83,8 @@ def hierarchical_choice(
     device = [c for c in constraints if c.metric in DEVICE_COSTS]
     privacy = [c for c in constraints if METRICS[c.metric].is_privacy_loss]
     whole = candidates.groupby("cut_layer", sort=False)["kept_filters"].transform("max")
-    is_offered = (candidates["selection_strategy"] == STRATEGY) | (
-        candidates["kept_filters"] == whole
-    )
+    is_drawn = (candidates["selection_strategy"] == STRATEGY) & (candidates["selection_seed"] == 0)
+    is_offered = is_drawn | (candidates["kept_filters"] == whole)
     offered = recommendable(candidates[is_offered], extrapolate)
     layer = _deepest(
         candidates[candidates["cut_layer"].isin(offered["cut_layer"])], device, counted

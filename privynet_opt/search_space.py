@@ -16,6 +16,7 @@ from privynet_opt.errors import StudyError, did_you_mean
 from privynet_opt.topology import (
     LOCAL_COLUMNS,
     NOISE_DECIMALS,
+    SEEDED_STRATEGIES,
     SENDING_DEFAULTS,
     TOPOLOGY_COLUMNS,
     LocalTopology,
@@ -36,13 +37,14 @@ class SearchSpace:
     """Cuts × counts of kept filters × selection strategies, × bits × noise where a study asks.
 
     Where a cut keeps all of its filters, every strategy is the same local network; it is listed
-    once, under the first strategy. Seeded strategies use seed 0. ``searched`` exists only where a
-    subset was found.
+    once, under the first strategy. Each draw of a seeded strategy is a choice of its own.
+    ``searched`` exists only where a subset was found.
 
     Attributes:
         grids: Counts of kept filters by cut layer, in network order; ascending, the last of each
             keeps all.
         selection_strategies: How kept filters may be chosen.
+        n_seeds: Draws of each seeded strategy.
         searched: Cut layers and counts of kept filters where ``searched`` exists.
         feature_bits: Bits per feature that may be sent.
         noise_std: Least and most noise; None for none.
@@ -50,6 +52,7 @@ class SearchSpace:
 
     grids: Mapping[str, tuple[int, ...]]
     selection_strategies: tuple[str, ...]
+    n_seeds: int = 1
     searched: frozenset[tuple[str, int]] = frozenset()
     feature_bits: tuple[int, ...] = (32,)
     noise_std: tuple[float, float] | None = None
@@ -59,6 +62,7 @@ class SearchSpace:
         cls,
         spec: SearchSpaceSpec,
         channels: Mapping[str, int],
+        n_seeds: int,
         searched: Collection[tuple[str, int]] = (),
     ) -> SearchSpace:
         """Return the space a study describes, on the cuts that were characterized.
@@ -66,6 +70,7 @@ class SearchSpace:
         Args:
             spec: The study's search space.
             channels: Output channels by cut layer.
+            n_seeds: Draws of each seeded strategy, the study's `repeated_seeds`.
             searched: Cut layers and counts of kept filters where a subset was found by searching.
 
         Returns:
@@ -90,6 +95,7 @@ class SearchSpace:
         return cls(
             grids,
             spec.selection_strategies,
+            n_seeds,
             frozenset(searched),
             spec.feature_bits,
             spec.noise_std,
@@ -105,37 +111,51 @@ class SearchSpace:
         return self.noise_std is None
 
     @cached_property
+    def choices(self) -> dict[str, tuple[str, int]]:
+        """Ways to choose kept filters, strategy and seed, by what an Optuna trial calls them."""
+        return {
+            f"{strategy} (seed {seed})" if seed else strategy: (strategy, seed)
+            for strategy in self.selection_strategies
+            for seed in range(self.n_seeds if strategy in SEEDED_STRATEGIES else 1)
+        }
+
+    @cached_property
     def topologies(self) -> tuple[LocalTopology, ...]:
-        """Every topology once: by cut, then count, then strategy, then bits."""
+        """Every topology once: by cut, then count, then strategy and seed, then bits."""
         assert self.can_be_listed
         return tuple(
-            LocalTopology(cut, kept, strategy, 0, bits)
+            LocalTopology(cut, kept, *choice, bits)
             for cut, grid in self.grids.items()
             for kept in grid
-            for strategy in self.selection_strategies
-            if self._exists(cut, kept, strategy)
+            for choice in self.choices.values()
+            if self._exists(cut, kept, *choice)
             for bits in self.feature_bits
         )
 
     def __contains__(self, topology: object) -> bool:
         """Return whether a topology is one of the space."""
-        if not isinstance(topology, LocalTopology) or topology.selection_seed:
+        if not isinstance(topology, LocalTopology):
             return False
-        cut, kept, strategy = (getattr(topology, name) for name in LOCAL_COLUMNS[:3])
+        cut, kept, *choice = (getattr(topology, name) for name in LOCAL_COLUMNS)
         low, high = self.noise_std or (0.0, 0.0)
         return (
             kept in self.grids.get(cut, ())
-            and strategy in self.selection_strategies
-            and self._exists(cut, kept, strategy)
+            and tuple(choice) in self.choices.values()
+            and self._exists(cut, kept, *choice)
             and topology.feature_bits in self.feature_bits
             and low <= topology.noise_std <= high
         )
 
-    def _exists(self, cut: str, kept: int, strategy: str) -> bool:
+    def _exists(self, cut: str, kept: int, strategy: str, seed: int) -> bool:
         """Return whether a combination is a topology that no other combination is, too."""
         if kept == self.grids[cut][-1]:
-            return strategy == self.selection_strategies[0]
+            return (strategy, seed) == self._first
         return strategy != "searched" or (cut, kept) in self.searched
+
+    @property
+    def _first(self) -> tuple[str, int]:
+        """How filters are chosen where there is no choice."""
+        return self.selection_strategies[0], 0
 
     @cached_property
     def rows(self) -> dict[LocalTopology, int]:
@@ -157,25 +177,26 @@ class SearchSpace:
         filters), so that every cut has the same variables and none draws counts it does not have.
 
         Args:
-            trial: The trial; gets ``cut_layer``, ``kept_position`` and ``selection_strategy``, and
-                ``feature_bits`` and ``noise_std`` where there is a choice.
+            trial: The trial; gets ``cut_layer``, ``kept_position`` and ``selection_strategy``, one
+                of `choices`, and ``feature_bits`` and ``noise_std`` where there is a choice.
 
         Returns:
             A topology of the space; noise is rounded to `NOISE_DECIMALS`.
         """
         cut = trial.suggest_categorical("cut_layer", list(self.grids))
         position = trial.suggest_float("kept_position", 0.0, 1.0)
-        strategy = trial.suggest_categorical("selection_strategy", list(self.selection_strategies))
+        named = trial.suggest_categorical("selection_strategy", list(self.choices))
         grid = self.grids[cut]
         kept = grid[min(int(position * len(grid)), len(grid) - 1)]
-        if not self._exists(cut, kept, strategy):
-            strategy = self.selection_strategies[0]
+        choice = self.choices[named]
+        if not self._exists(cut, kept, *choice):
+            choice = self._first
         bits, noise = self.feature_bits[0], 0.0
         if len(self.feature_bits) > 1:
             bits = trial.suggest_categorical("feature_bits", list(self.feature_bits))
         if self.noise_std is not None:
             noise = round(trial.suggest_float("noise_std", *self.noise_std), NOISE_DECIMALS)
-        return LocalTopology(cut, kept, strategy, 0, bits, noise)
+        return LocalTopology(cut, kept, *choice, bits, noise)
 
     def parameters(self, topology: LocalTopology) -> dict[str, Any]:
         """Return Optuna parameters for which `suggest` returns a topology.
@@ -185,10 +206,11 @@ class SearchSpace:
         """
         grid = self.grids[topology.cut_layer]
         sent = {name: getattr(topology, name) for name in self._sending()}
+        chosen = (topology.selection_strategy, topology.selection_seed)
         return sent | {
             "cut_layer": topology.cut_layer,
             "kept_position": (grid.index(topology.kept_filters) + 0.5) / len(grid),
-            "selection_strategy": topology.selection_strategy,
+            "selection_strategy": next(n for n, c in self.choices.items() if c == chosen),
         }
 
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -198,7 +220,7 @@ class SearchSpace:
         return self._sending() | {
             "cut_layer": CategoricalDistribution(tuple(self.grids)),
             "kept_position": FloatDistribution(0.0, 1.0),
-            "selection_strategy": CategoricalDistribution(self.selection_strategies),
+            "selection_strategy": CategoricalDistribution(tuple(self.choices)),
         }
 
     def _sending(self) -> dict[str, BaseDistribution]:

@@ -144,6 +144,7 @@ def write_toy_study(
     noise: float = 0.5,
     with_table: bool = True,
     n_trials: int = 200,
+    n_seeds: int = 1,
 ) -> Path:
     """Write a study directory.
 
@@ -155,6 +156,7 @@ def write_toy_study(
         noise: See `toy_rows`.
         with_table: Whether it has been characterized.
         n_trials: Default number of trials.
+        n_seeds: Draws of ``random`` in the space; the table has three at some counts.
 
     Returns:
         The directory.
@@ -168,6 +170,7 @@ def write_toy_study(
         objectives=json.dumps(objectives),
         constraints=json.dumps(constraints),
         n_trials=n_trials,
+        n_seeds=n_seeds,
     )
     (directory / "study.toml").write_text(text, encoding="utf-8")
     if with_table:
@@ -347,5 +350,5 @@ confidence = 0.9
 [characterization]
 images = {{ cloud = 100, attacker = 100, score = 50 }}
 trained_topologies = 40
-repeated_seeds = 3
+repeated_seeds = {n_seeds}
 """

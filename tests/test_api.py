@@ -31,9 +31,11 @@ from privynet_opt.errors import (
     UnknownStudyError,
 )
 from privynet_opt.proxies.record import read_record, table_key
+from privynet_opt.report.filters_info import filters_info
 from privynet_opt.result import OptimizationResult
 from privynet_opt.search_space import TOPOLOGY_COLUMNS
 from privynet_opt.study_spec import load_study
+from privynet_opt.topology import LOCAL_COLUMNS
 
 ROOT = Path(__file__).parents[1]
 
@@ -288,3 +290,36 @@ def test_topologies_beyond_the_trained_range_are_recommended_only_when_asked(
     text = " ".join(str(few).split())
     assert "Recommended: nothing" in text
     assert "Outside it" in text
+
+
+def test_every_draw_is_a_candidate_with_what_was_measured_of_it(tmp_path: Path) -> None:
+    study = write_toy_study(tmp_path / "toy", n_seeds=3)
+    result = optimize([], study=study, n_trials=20)
+    seeds = result.candidates.groupby("selection_strategy")["selection_seed"].unique()
+    assert {name: sorted(found) for name, found in seeds.items()} == {
+        "random": [0, 1, 2],
+        "lda": [0],
+        "privacy": [0],
+    }
+    trained = result.table.trained
+    channels = trained["cut_layer"].map({n: c.channels for n, c in result.table.cuts.items()})
+    drawn = trained[(trained["selection_seed"] > 0) & (trained["kept_filters"] < channels)]
+    assert len(drawn) > 4
+    known = result.candidates.merge(drawn, on=list(LOCAL_COLUMNS), suffixes=("", "_row"))
+    assert len(known) == len(drawn)
+    assert known["measured"].all()
+    np.testing.assert_allclose(known["measured_psnr_db"], known["psnr_db_row"])
+    assert (result.front["selection_seed"] > 0).any()
+    curves = [c for of_cut in filters_info(result).curves.values() for c in of_cut.values()]
+    assert all(len(set(curve.kept)) == len(curve.kept) for curve in curves)
+    once = api.study_identity(load_study(fewer_draws(study, 1)), result.table)
+    assert once != api.study_identity(result.spec, result.table)
+
+
+def fewer_draws(study: Path, n: int) -> Path:
+    """Return a copy of a study that offers fewer draws."""
+    text = (study / "study.toml").read_text()
+    copied = study.with_name("fewer") / "study.toml"
+    copied.parent.mkdir()
+    copied.write_text(text.replace("repeated_seeds = 3", f"repeated_seeds = {n}"))
+    return copied

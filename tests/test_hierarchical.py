@@ -69,6 +69,16 @@ def test_where_all_filters_are_kept_none_are_drawn() -> None:
     assert [step.split(":")[0] for step in choice.steps] == ["the layer", "the number of filters"]
 
 
+def test_the_procedure_draws_once_whatever_draws_the_space_offers() -> None:
+    rows = frame()
+    again = rows[rows["selection_strategy"] == "privynet"].assign(selection_seed=1)
+    again["psnr_db_upper"] -= 4.0
+    both = pd.concat([rows, again], ignore_index=True)
+    limits = ("local_flops <= 20e6", "psnr_db <= 18")
+    assert chosen(*limits, rows=both) == chosen(*limits)
+    assert str(chosen(*limits).topology) == "conv2, 2 filters by privynet"
+
+
 def test_a_count_that_only_the_trained_range_bounds_is_said_to_be_so() -> None:
     limits = ("local_flops <= 20e6", "psnr_db <= 100")
     rows = frame()

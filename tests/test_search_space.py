@@ -18,7 +18,7 @@ CHANNELS = {cut.name: cut.channels for cut in toy_cuts()}
 
 @pytest.fixture
 def space(toy_study: Path) -> SearchSpace:
-    return SearchSpace.of_study(load_study(toy_study).search_space, CHANNELS)
+    return SearchSpace.of_study(load_study(toy_study).search_space, CHANNELS, 1)
 
 
 def test_enumeration_lists_every_topology_once_in_network_order(space: SearchSpace) -> None:
@@ -32,13 +32,13 @@ def test_enumeration_lists_every_topology_once_in_network_order(space: SearchSpa
 
 def test_a_cut_offers_the_counts_below_its_channels_and_all_of_them() -> None:
     spec = SearchSpaceSpec(("conv1", "conv3"), (1, 6, 12, 32), ("lda", "random"))
-    space = SearchSpace.of_study(spec, CHANNELS)
+    space = SearchSpace.of_study(spec, CHANNELS, 1)
     assert space.grids == {"conv1": (1, 6, 8), "conv3": (1, 6, 12, 32)}
 
 
 def test_keeping_every_filter_is_one_topology_whatever_the_strategy() -> None:
     spec = SearchSpaceSpec(("conv1",), (4, 8), ("lda", "random"))
-    topologies = SearchSpace.of_study(spec, CHANNELS).topologies
+    topologies = SearchSpace.of_study(spec, CHANNELS, 1).topologies
     assert topologies == (
         LocalTopology("conv1", 4, "lda"),
         LocalTopology("conv1", 4, "random"),
@@ -46,9 +46,30 @@ def test_keeping_every_filter_is_one_topology_whatever_the_strategy() -> None:
     )
 
 
+def test_each_draw_of_a_seeded_strategy_is_a_choice_of_its_own() -> None:
+    spec = SearchSpaceSpec(("conv1",), (4, 8), ("random", "lda", "privynet"))
+    space = SearchSpace.of_study(spec, CHANNELS, 2)
+    assert space.topologies == (
+        LocalTopology("conv1", 4, "random"),
+        LocalTopology("conv1", 4, "random", 1),
+        LocalTopology("conv1", 4, "lda"),
+        LocalTopology("conv1", 4, "privynet"),
+        LocalTopology("conv1", 4, "privynet", 1),
+        LocalTopology("conv1", 8, "random"),
+    )
+    assert LocalTopology("conv1", 4, "random", 2) not in space
+    assert LocalTopology("conv1", 8, "random", 1) not in space
+    for topology in space.topologies:
+        assert topology in space
+        trial = optuna.trial.FixedTrial(space.parameters(topology))
+        assert space.suggest(trial) == topology
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    assert {space.suggest(study.ask()) for _ in range(200)} == set(space.topologies)
+
+
 def test_searched_exists_only_where_a_subset_was_found() -> None:
     spec = SearchSpaceSpec(("conv1",), (2, 4, 8), ("lda", "searched"))
-    space = SearchSpace.of_study(spec, CHANNELS, {("conv1", 4)})
+    space = SearchSpace.of_study(spec, CHANNELS, 1, {("conv1", 4)})
     assert [(t.kept_filters, t.selection_strategy) for t in space.topologies] == [
         (2, "lda"),
         (4, "lda"),
@@ -62,13 +83,13 @@ def test_searched_exists_only_where_a_subset_was_found() -> None:
 def test_a_cut_that_was_not_measured_is_named() -> None:
     spec = SearchSpaceSpec(("conv1", "conv4"), (1,), ("lda",))
     with pytest.raises(StudyError, match=r"but got 'conv4'\. Did you mean"):
-        SearchSpace.of_study(spec, CHANNELS)
+        SearchSpace.of_study(spec, CHANNELS, 1)
 
 
 def test_a_count_beyond_every_cut_is_named() -> None:
     spec = SearchSpaceSpec(("conv1", "conv3"), (1, 33), ("lda",))
     with pytest.raises(StudyError, match="got 33 where the widest cut has 32"):
-        SearchSpace.of_study(spec, CHANNELS)
+        SearchSpace.of_study(spec, CHANNELS, 1)
 
 
 def test_parameters_of_every_topology_suggest_that_topology(space: SearchSpace) -> None:
@@ -104,8 +125,8 @@ SENDING = SearchSpaceSpec(("conv1", "conv3"), (2, 8, 32), ("lda", "random"), (32
 
 
 def test_bits_alone_are_listed_as_topologies_of_their_own() -> None:
-    space = SearchSpace.of_study(replace(SENDING, noise_std=None), CHANNELS)
-    plain = SearchSpace.of_study(replace(SENDING, noise_std=None, feature_bits=(32,)), CHANNELS)
+    space = SearchSpace.of_study(replace(SENDING, noise_std=None), CHANNELS, 1)
+    plain = SearchSpace.of_study(replace(SENDING, noise_std=None, feature_bits=(32,)), CHANNELS, 1)
     assert space.can_be_listed
     assert len(space) == 2 * len(plain)
     for topology in space.topologies:
@@ -114,7 +135,7 @@ def test_bits_alone_are_listed_as_topologies_of_their_own() -> None:
 
 
 def test_noise_in_a_range_is_suggested_in_thousandths_and_cannot_be_listed() -> None:
-    space = SearchSpace.of_study(SENDING, CHANNELS)
+    space = SearchSpace.of_study(SENDING, CHANNELS, 1)
     assert not space.can_be_listed
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     found = []
@@ -143,7 +164,7 @@ def test_noise_in_a_range_is_suggested_in_thousandths_and_cannot_be_listed() -> 
     ],
 )
 def test_a_space_knows_what_is_not_in_it(topology: LocalTopology) -> None:
-    assert topology not in SearchSpace.of_study(SENDING, CHANNELS)
+    assert topology not in SearchSpace.of_study(SENDING, CHANNELS, 1)
 
 
 def test_a_space_without_a_choice_of_sending_has_the_variables_it_always_had(

@@ -42,7 +42,7 @@ def test_a_study_is_read_into_its_parts(toy_study: Path) -> None:
     assert spec.search.confidence == 0.9
     sizes = spec.characterization
     assert (sizes.n_cloud, sizes.n_attacker, sizes.n_score) == (100, 100, 50)
-    assert (sizes.trained_topologies, sizes.repeated_seeds) == (40, 3)
+    assert (sizes.trained_topologies, sizes.repeated_seeds) == (40, 1)
     assert spec.table_path == toy_study / "characterization.csv"
 
 

@@ -80,6 +80,7 @@ def filters_info(result: OptimizationResult) -> FiltersInfo:
         rows = _sent_so(result, sent)
         trained = trained[(trained[list(sent)] == pd.Series(sent)).all(axis=1)]
         sending = ", ".join(f"{label} {sent[name]:g}" for name, label in SENDING_LABELS.items())
+    rows = rows[rows["selection_seed"] == 0]  # one curve a strategy: that of its first draw
     cuts = [cut for cut in result.table.cuts if cut in set(rows["cut_layer"])]
     strategies = list(dict.fromkeys(rows["selection_strategy"]))
     predicted = dict(iter(rows.groupby(["cut_layer", "selection_strategy"], sort=False)))
@@ -111,7 +112,7 @@ def _sent_so(result: OptimizationResult, sent: dict[str, Any]) -> pd.DataFrame:
     """Return every local network of the study with its features sent in one way, predicted."""
     channels = {name: cut.channels for name, cut in result.table.cuts.items()}
     space = replace(
-        SearchSpace.of_study(result.spec.search_space, channels, result.table.searched),
+        SearchSpace.of_study(result.spec.search_space, channels, 1, result.table.searched),
         feature_bits=(int(sent["feature_bits"]),),
         noise_std=None,
     )
