@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING
@@ -67,6 +68,14 @@ def _run_here(jobs: Sequence[Job], run: Callable[[Job], None], workers: int) -> 
         while pending:
             run(pending.pop())
         return
+    with warnings.catch_warnings():
+        # Where psutil is installed, loky replaces a process that has grown by 300 MB after its job,
+        # as one does that keeps a stem for the next.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
+        _run_in_workers(pending, run, workers)
+
+
+def _run_in_workers(pending: list[Job], run: Callable[[Job], None], workers: int) -> None:
     idle = [_worker(workers) for _ in range(workers)]
     busy: dict[Future[None], tuple[ProcessPoolExecutor, Job]] = {}
     killed = 0

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,15 @@ def die_always(task: Task) -> None:
     os.kill(os.getpid(), 9)
 
 
+def grow(task: Task) -> None:
+    held.append(bytearray(os.urandom(1) * 400_000_000 if task.number else b""))
+    time.sleep(1.1)  # loky looks once a second
+    note_who(task)
+
+
+held: list[bytearray] = []
+
+
 def who(folder: Path) -> set[str]:
     return {path.read_text() for path in folder.glob("[0-9]*")}
 
@@ -83,6 +93,17 @@ def test_a_killed_process_costs_only_its_own_job(tasks, tmp_path):
     run_jobs(tasks, die_once, workers=2)
     assert all(task.is_done() for task in tasks)
     assert str(os.getpid()) not in who(tmp_path)
+
+
+def test_a_process_that_has_grown_is_replaced_without_a_word(tmp_path):
+    pytest.importorskip("psutil")
+    tasks = [Task(tmp_path, number) for number in range(6)]
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        run_jobs(tasks, grow, workers=2)
+    assert all(task.is_done() for task in tasks)
+    assert len(who(tmp_path)) > 2  # some were replaced
+    assert not [str(warning.message) for warning in said]
 
 
 def test_a_killed_process_takes_no_other_with_it(tasks, tmp_path):
