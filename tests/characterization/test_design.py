@@ -62,11 +62,14 @@ def test_each_choice_of_filters_is_sent_once_more_with_bits_and_noise_of_its_own
     assert [t.as_dict() | {"feature_bits": 0, "noise_std": 0} for t in planned] == [
         t.as_dict() | {"feature_bits": 0, "noise_std": 0} for t in sent
     ]
-    assert Counter(t.feature_bits for t in sent) == {32: 20, 8: 20, 4: 20}
+    assert max(Counter(t.feature_bits for t in sent).values()) <= 24
     noise = sorted(t.noise_std for t in sent)
     assert max(b - a for a, b in pairwise(noise)) < 0.15
     for cut in GRIDS:
-        assert next(t for t in sent if t.cut_layer == cut).noise_std == 2.0
+        mine = [t for t in sent if t.cut_layer == cut]
+        assert (mine[0].feature_bits, mine[0].noise_std) == (4, 2.0)
+        counts = Counter(t.feature_bits for t in mine)  # however many cuts there are
+        assert set(counts) == {32, 8, 4} and max(counts.values()) - min(counts.values()) <= 1
     assert sent_otherwise(planned[:20], (32, 8, 4), (0.0, 2.0)) == sent[:20]
 
 
