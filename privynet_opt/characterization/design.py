@@ -106,19 +106,19 @@ def sent_otherwise(
         noise_range: Its least and most noise; None for none.
 
     Returns:
-        For each topology, in its order, the same filters with the bits of its cut in turn and noise
-        spread evenly over the range; the first of each cut has the fewest bits and the most noise,
-        so that no topology of the cut has less or more than was measured. Those that this would
-        send plainly are left out.
+        For each topology, in its order, the same filters with bits in turn at each cut, beginning
+        with others at the next, and noise spread evenly over the range; the first of each cut has
+        the most noise, so that no topology of the cut has more than was measured. Those that this
+        would send plainly are left out.
     """
     low, high = noise_range or (0.0, 0.0)
-    in_turn = sorted(feature_bits)
     begun: Counter[str] = Counter()
     sent = []
     for index, topology in enumerate(topologies):
         before = begun[topology.cut_layer]
         begun[topology.cut_layer] += 1
-        bits = in_turn[before % len(in_turn)]
+        nth_cut = list(begun).index(topology.cut_layer)
+        bits = feature_bits[(before + nth_cut) % len(feature_bits)]
         share = (index * GOLDEN) % 1 if before else 1.0
         noise = round(low + (high - low) * share, NOISE_DECIMALS)
         sent.append(replace(topology, feature_bits=bits, noise_std=noise))

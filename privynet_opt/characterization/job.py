@@ -90,7 +90,7 @@ class Job:
         """Return the local networks whose information is wanted for a bound, and not known yet."""
         if not any(topology.noise_std for topology, _ in self.wanted):
             return []
-        plain = [t for t, _ in self.wanted if t.is_sent_plainly and not t.selection_seed]
+        plain = [t for t, _ in self.wanted if t.is_sent_plainly]
         known = [LocalTopology.of(e) for e in MeasurementFolder(self.output).information()]
         return [] if set(plain) <= set(known) else list(dict.fromkeys(plain))
 
@@ -139,7 +139,7 @@ def run_job(job: Job) -> None:
     torch.set_num_threads(job.threads)
     folder = MeasurementFolder(job.output)
     file = Path(job.weights)
-    changed = file.stat().st_mtime_ns if file.is_file() else None
+    changed = (file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else None
     backbone = _network(job.network, job.weights, changed)
     needs_search = any(t.selection_strategy == "searched" for t, _ in missing)
     trains = needs_search or any(fidelity != "screen" for _, fidelity in missing)
@@ -181,7 +181,7 @@ def run_job(job: Job) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def _network(name: str, weights: str, changed: int | None) -> Backbone:
+def _network(name: str, weights: str, changed: tuple[int, int] | None) -> Backbone:
     """Load the network once for all cuts.
 
     Its graph refers to itself, so that each copy of VGG16 would take half a gigabyte until the
