@@ -248,7 +248,7 @@ def study_identity(spec: StudySpec, table: CharacterizationTable) -> dict[str, A
         "cut_layers": list(space.cut_layers),
         "kept_filters": list(space.kept_filters),
         "selection_strategies": list(space.selection_strategies),
-        "seeds": spec.characterization.repeated_seeds,
+        "n_seeds": spec.characterization.repeated_seeds,
     }
 
 

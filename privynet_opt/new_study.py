@@ -69,7 +69,7 @@ confidence = 0.9  # a limit on privacy holds for this share of the proxies' inte
 [characterization]
 images = {{ cloud = {cloud}, attacker = {attacker}, score = {score} }}  # three sets, disjoint
 trained_topologies = 60  # an attacker and a cloud network of their own each
-repeated_seeds = 3
+repeated_seeds = 3         # draws of random and of privynet that are screened and searched
 """
 
 

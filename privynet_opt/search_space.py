@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from privynet_opt.characterization.design import kept_grid
 from privynet_opt.errors import StudyError, did_you_mean
+from privynet_opt.selection.privynet import pool_size
 from privynet_opt.topology import (
     LOCAL_COLUMNS,
     NOISE_DECIMALS,
@@ -37,7 +38,8 @@ class SearchSpace:
     """Cuts × counts of kept filters × selection strategies, × bits × noise where a study asks.
 
     Where a cut keeps all of its filters, every strategy is the same local network; it is listed
-    once, under the first strategy. Each draw of a seeded strategy is a choice of its own.
+    once, under the first strategy. Each draw of a seeded strategy is a choice of its own, where
+    there is more than one.
     ``searched`` exists only where a subset was found.
 
     Attributes:
@@ -150,6 +152,8 @@ class SearchSpace:
         """Return whether a combination is a topology that no other combination is, too."""
         if kept == self.grids[cut][-1]:
             return (strategy, seed) == self._first
+        if strategy == "privynet" and seed:
+            return pool_size(self.grids[cut][-1], kept) > kept
         return strategy != "searched" or (cut, kept) in self.searched
 
     @property

@@ -117,7 +117,8 @@ class CharacterizationSpec:
         n_score: Images that score both; disjoint from the others.
         trained_topologies: Topologies whose attacker and cloud network are trained.
         full_topologies: Those of them that are trained to convergence, at fidelity ``full``.
-        repeated_seeds: Seeds of each repeated random choice.
+        repeated_seeds: Draws of each seeded strategy, measured in closed form and searched; of
+            some topologies all are trained.
         searched: Counts of kept filters, by cut layer, at which the best subset is searched and
             every strategy trained beside it.
     """

@@ -47,8 +47,9 @@ class LocalTopology:
         selection_seed: Seed of the choice; always 0 for strategies that draw nothing.
         feature_bits: Bits per feature that is sent, one of `FEATURE_BITS`.
         noise_std: Standard deviation of the Gaussian noise that the device adds to each feature,
-            anew for every image it sends and before it is coded; in standard deviations of the
-            feature's channel over the attacker's images.
+            of its own for every image and before it is coded; in standard deviations of the
+            feature's channel over the attacker's images. Measurements draw it anew whenever an
+            image is shown.
 
     Raises:
         TopologyError: On a strategy or a number of bits that does not exist, no filters, a seed

@@ -10,6 +10,7 @@ from problems import toy_cuts, toy_topologies
 
 from privynet_opt.errors import StudyError
 from privynet_opt.search_space import TOPOLOGY_COLUMNS, SearchSpace
+from privynet_opt.selection import ChannelStatistics, kept_channels
 from privynet_opt.study_spec import SearchSpaceSpec, load_study
 from privynet_opt.topology import LocalTopology
 
@@ -47,17 +48,17 @@ def test_keeping_every_filter_is_one_topology_whatever_the_strategy() -> None:
 
 
 def test_each_draw_of_a_seeded_strategy_is_a_choice_of_its_own() -> None:
-    spec = SearchSpaceSpec(("conv1",), (4, 8), ("random", "lda", "privynet"))
+    spec = SearchSpaceSpec(("conv1",), (3, 8), ("random", "lda", "privynet"))
     space = SearchSpace.of_study(spec, CHANNELS, 2)
     assert space.topologies == (
-        LocalTopology("conv1", 4, "random"),
-        LocalTopology("conv1", 4, "random", 1),
-        LocalTopology("conv1", 4, "lda"),
-        LocalTopology("conv1", 4, "privynet"),
-        LocalTopology("conv1", 4, "privynet", 1),
+        LocalTopology("conv1", 3, "random"),
+        LocalTopology("conv1", 3, "random", 1),
+        LocalTopology("conv1", 3, "lda"),
+        LocalTopology("conv1", 3, "privynet"),
+        LocalTopology("conv1", 3, "privynet", 1),
         LocalTopology("conv1", 8, "random"),
     )
-    assert LocalTopology("conv1", 4, "random", 2) not in space
+    assert LocalTopology("conv1", 3, "random", 2) not in space
     assert LocalTopology("conv1", 8, "random", 1) not in space
     for topology in space.topologies:
         assert topology in space
@@ -65,6 +66,16 @@ def test_each_draw_of_a_seeded_strategy_is_a_choice_of_its_own() -> None:
         assert space.suggest(trial) == topology
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     assert {space.suggest(study.ask()) for _ in range(200)} == set(space.topologies)
+
+
+def test_draws_that_are_the_same_filters_are_listed_once() -> None:
+    spec = SearchSpaceSpec(("conv3",), (8, 15, 16, 17, 24), ("lda", "privynet"))
+    space = SearchSpace.of_study(spec, CHANNELS, 2)
+    statistics = ChannelStatistics(*np.random.default_rng(0).random((3, 32)), lambda: None)
+    assert [t.kept_filters for t in space.topologies if t.selection_seed] == [8, 15]
+    for count in (15, 16, 17, 24):
+        draws = [LocalTopology("conv3", count, "privynet", seed) for seed in range(20)]
+        assert (len({kept_channels(t, statistics) for t in draws}) > 1) == (draws[1] in space)
 
 
 def test_searched_exists_only_where_a_subset_was_found() -> None:

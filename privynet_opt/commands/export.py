@@ -57,7 +57,8 @@ def add_to(commands: Commands) -> None:
     add(
         "--secret-seed",
         action="store_true",
-        help="draw the filters of random or privynet anew, with a seed that nobody can look up",
+        help="draw the filters of random or privynet anew, with a seed that nobody can look up; "
+        "predictions and limits are of the study's own draw",
     )
     add(
         "--allow-other",

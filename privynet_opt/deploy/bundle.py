@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from privynet_opt.characterization.results import write_atomically
-from privynet_opt.deploy.device_noise import DeviceNoise
+from privynet_opt.deploy.device_noise import SECRET_BYTES, DeviceNoise
 from privynet_opt.errors import BundleError, OutputError
 from privynet_opt.networks.coding import FeatureCoding
 
@@ -71,7 +72,7 @@ class Bundle:
 
     directory: Path
     manifest: Manifest
-    private: dict[str, Any]
+    private: dict[str, Any] = field(repr=False)
 
     @property
     def network_path(self) -> Path:
@@ -92,7 +93,8 @@ class Bundle:
         """Return what may name drawn filters, from the part where it is kept.
 
         Args:
-            name: ``"values"``, predicted and measured, ``"self_check"`` or ``"runtime"``.
+            name: ``"values"``, predicted and measured, ``"sent_as"``, what bits and noise they are
+                for, ``"self_check"`` or ``"runtime"``.
         """
         where = self.private if name in self.private else self.manifest.content
         told: dict[str, Any] = where[name]
@@ -121,7 +123,8 @@ def write_bundle(
     manifest = Manifest(json.loads(text), hashlib.sha256(text.encode()).hexdigest())
     kept = {
         "format_version": FORMAT_VERSION,
-        "note": "Keep this file and the network to yourself: they tell which filters are kept.",
+        "note": "Keep this file and the network to yourself: they tell which filters are kept, and "
+        "what noise is drawn from.",
         "manifest_sha256": manifest.sha256,
         "network_sha256": file_sha256(directory / network_file),
         "salt": secrets.token_hex(16),
@@ -167,11 +170,17 @@ def load_bundle(directory: Path) -> Bundle:
     manifest = read_manifest(directory / MANIFEST)
     _, private = _read(directory / PRIVATE)
     needed = ["salt", "selection_seed", "kept_channels"]
-    needed += ["noise_secret"] if "noise" in manifest.content["file"] else []
+    is_noisy = "noise" in manifest.content["file"]
+    needed += ["noise_secret"] if is_noisy else []
     missing = [name for name in needed if name not in private]
     if missing:
         raise BundleError(
             f"a private part must have `{missing[0]}`, but {directory / PRIVATE} has not. {_AGAIN}"
+        )
+    if is_noisy and not re.fullmatch(f"[0-9a-f]{{{2 * SECRET_BYTES}}}", private["noise_secret"]):
+        raise BundleError(
+            f"`noise_secret` must be {2 * SECRET_BYTES} hexadecimal digits, but "
+            f"{directory / PRIVATE} has another. {_AGAIN}"
         )
     bundle = Bundle(directory, manifest, private)
     _check(directory / MANIFEST, manifest.sha256, private.get("manifest_sha256"))

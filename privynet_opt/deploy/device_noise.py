@@ -9,7 +9,7 @@ them noise.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ class DeviceNoise:
         shape: Channels, rows and columns of one image's features.
     """
 
-    secret: bytes
+    secret: bytes = field(repr=False)
     shape: tuple[int, int, int]
 
     def of(self, images: Tensor) -> Tensor:

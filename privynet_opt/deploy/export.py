@@ -199,6 +199,7 @@ def _described(
     coding = network.coding
     telling = {
         "values": choice.values,
+        "sent_as": {"feature_bits": topology.feature_bits, "noise_std": topology.noise_std},
         "self_check": check.as_dict(),
         "runtime": runtime.as_dict(),
     }
@@ -223,8 +224,6 @@ def _described(
             "kept_filters": topology.kept_filters,
             "selection_strategy": topology.selection_strategy,
             "choice_is_secret": is_secret,
-            "feature_bits": topology.feature_bits,  # of the predictions; `coding` has what is sent
-            "noise_std": topology.noise_std,
         },
         "data": {
             "name": choice.spec.data.name,

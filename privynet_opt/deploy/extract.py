@@ -25,6 +25,7 @@ from privynet_opt.deploy.feature_folder import FeatureFolder
 from privynet_opt.deploy.feature_index import Shard
 from privynet_opt.deploy.image_source import ImageSource, open_images
 from privynet_opt.deploy.network_file import Run, load_network
+from privynet_opt.errors import BundleError
 from privynet_opt.save import prepare_output
 
 LARGEST_BATCH = 128
@@ -79,9 +80,15 @@ def extract(
         What was done.
 
     Raises:
-        PrivyNetOptError: If images or folder are not usable, or the folder holds other features.
+        PrivyNetOptError: If images or folder are not usable, the folder holds other features, or
+            mirrored images are asked of a bundle with noise.
     """
     manifest = bundle.manifest
+    if mirrored and bundle.noise is not None:
+        raise BundleError(
+            f"`--mirrored` must be left out where noise is added, as {bundle.directory} does: "
+            "an image and its mirror image have two draws, whose mean is less noisy."
+        )
     told = manifest.content["data"]
     sources = open_images(told["name"], data, manifest.image_size, told["classes"], skip_bad)
     size = batch_size(bundle)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 FEW_SEEDS = (
     "The filters were drawn with a seed of the study: whoever knows the study can try its few "
-    "seeds. --secret-seed draws with one that nobody can look up."
+    "seeds. --secret-seed draws others, with one that nobody can look up; the limits were not "
+    "checked for those."
 )
 
 NOT_MEASURED = "They are not those that were measured: no prediction holds for them."
@@ -28,8 +29,14 @@ OTHER_IMAGES = "Images: not those that were measured: no prediction holds for th
 
 NOISE = (
     "Noise: {:g} standard deviations of each channel, drawn from the image and a secret in "
-    "private.json. The same image has the same noise however often it is sent; predictions are of "
-    "cloud networks that see noise drawn anew at every epoch."
+    "private.json, which each export has its own of: images sent through two bundles have two "
+    "draws, whose mean is less noisy. The noise is an input as large as the features, which the "
+    "exact numbers leave out; predictions are of networks that see noise drawn anew at every epoch."
+)
+
+ANOTHER_DRAW = (
+    "The filters were drawn anew: what is predicted, and that it keeps your limits, was said of "
+    "the study's own draw. `front.csv` and `candidates.csv` show how far draws of a size differ."
 )
 
 SENT = (
@@ -93,6 +100,8 @@ def bundle_lines(bundle: Bundle, choice: Choice) -> list[str]:
     is_secret = content["topology"]["choice_is_secret"]
     if is_secret and bundle.private["selection_seed"] == topology.selection_seed:
         lines += ["", *wrapped(FEW_SEEDS, "", "  ")]
+    elif is_secret:
+        lines += ["", *wrapped(ANOTHER_DRAW, "", "  ")]
     return lines
 
 
@@ -200,7 +209,7 @@ def _comparison(bundle: Bundle) -> list[str]:
         lines += wrapped(NOT_YET, "  ", "  ")
     if runtime["allocated_bytes"] > CLOSE * peak:
         lines += wrapped(SCRATCH, "  ", "  ")
-    predicted_bits = content["topology"]["feature_bits"]
+    predicted_bits = bundle.told("sent_as")["feature_bits"]
     if content["coding"]["bits"] != predicted_bits:
         said = f"Accuracy and privacy loss were predicted for features of {predicted_bits} bits."
         lines += wrapped(said, "  ", "  ")

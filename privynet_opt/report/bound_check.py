@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 ASSUMED = (
     f"It assumes images whose every value carries grain of {PRIOR_STD:g} that nothing else of the "
-    "image tells, which alone is 20 dB, and noise drawn in secret, anew for every image; images "
-    "with less grain may be recovered better."
+    "image tells, which alone is 20 dB, and noise drawn in secret, of its own for every image; "
+    "images with less grain may be recovered better."
 )
 
 

@@ -212,9 +212,9 @@ def _filters(result: OptimizationResult) -> Card:
     return Card(
         "filters",
         "How the topology drives accuracy and privacy",
-        "Lines are predictions for each selection strategy, the band is the interval of one of "
-        "them, marks are trained measurements. Accuracy is drawn on one axis for all cuts, privacy "
-        "loss on each cut's own." + sending,
+        "Lines are predictions for each selection strategy (of the first of its draws, where it "
+        "draws), the band is the interval of one of them, marks are trained measurements. Accuracy "
+        "is drawn on one axis for all cuts, privacy loss on each cut's own." + sending,
         "Kept filters",
         "filters",
         body={

@@ -126,8 +126,8 @@ def extrapolation_checks(result: OptimizationResult) -> list[Check]:
     """
     best, better = result.best, passed_over(result.candidates, result.best)
     why = (
-        "Its cut has no trained measurement, or none of so few or so many kept filters, or no "
-        "cheap measurement of its way to choose them: the interval promises nothing there."
+        "Its cut has no trained measurement, or none of so few or so many kept filters, or its way "
+        "to choose them was measured less there than the others: the interval promises nothing."
     )
     if better is not None:
         (words,) = topologies_in_words(better.to_frame().T)

@@ -15,6 +15,17 @@ DROPPED_SHARE = 0.25
 """Share of the channels dropped in each of the two steps; ours, the paper's is not known."""
 
 
+def pool_size(channels: int, kept: int) -> int:
+    """Return from how many channels are drawn; where as many are kept, nothing is.
+
+    Args:
+        channels: Of the cut.
+        kept: How many are kept.
+    """
+    spare = channels - kept
+    return channels - min(spare, 2 * int(DROPPED_SHARE * channels))
+
+
 def choose(statistics: ChannelStatistics, kept: int, seed: int) -> NDArray[np.int64]:
     """Return channels drawn from those that survive both steps.
 

@@ -71,8 +71,12 @@ def test_a_second_run_measures_nothing_again(noisy_study, path):
 
 
 def test_what_features_tell_of_images_is_kept_for_the_bound(path):
-    entries = load_table(path).sidecar["information"]
-    assert len({LocalTopology.of(entry) for entry in entries}) == len(entries)
+    table = load_table(path)
+    entries = table.sidecar["information"]
+    known = {LocalTopology.of(entry) for entry in entries}
+    assert len(known) == len(entries)
+    assert known == {t for t in topologies(table.screen) if t.is_sent_plainly}
+    assert any(t.selection_seed for t in known)
     whole = {e["cut_layer"]: e["information"] for e in entries if e["kept_filters"] >= 16}
     assert set(whole) == {"conv1", "conv4"}
     assert all(0 < e["information"] <= whole[e["cut_layer"]] * 1.001 for e in entries)

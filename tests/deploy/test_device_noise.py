@@ -119,7 +119,7 @@ def test_the_manifest_tells_that_there_is_noise_and_the_private_part_from_what(
     noisy, bundle, tmp_path
 ):
     public = json.loads((bundle.directory / "manifest.json").read_text())
-    assert public["topology"]["noise_std"] == 0.7
+    assert public["sent_as"] == {"feature_bits": 32, "noise_std": 0.7}
     assert public["file"]["noise"]["shape"] == ["n", *SHAPE]
     secret = bundle.private["noise_secret"]
     assert len(bytes.fromhex(secret)) == 32
@@ -128,8 +128,30 @@ def test_the_manifest_tells_that_there_is_noise_and_the_private_part_from_what(
     said = " ".join("\n".join(bundle_lines(bundle, noisy)).split())
     assert "Noise: 0.7 standard deviations of each channel" in said
     assert "which filters are kept and the secret of the noise" in said
+    assert secret not in repr(bundle) and str(bundle.noise.secret) not in repr(bundle.noise)
     other = export(noisy, tmp_path / "other", ExportOptions())
     assert other.private["noise_secret"] != secret
+
+
+@pytest.mark.parametrize("secret_seed", [False, True])
+def test_a_drawn_choice_with_noise_is_scaled_in_its_secret_order(noisy, tmp_path, secret_seed):
+    drawn = replace(noisy, topology=LocalTopology("conv3", 9, "random", 1, 32, 0.637))
+    bundle = export(drawn, tmp_path / "bundle", ExportOptions(secret_seed=secret_seed))
+    kept = bundle.private["kept_channels"]
+    images = load_splits(noisy.spec, None).score.images
+    run = load_network(bundle.network_path, 8, bundle.noise)
+    added = run(images) - local_features(noisy, kept, images)
+    expected = 0.637 * bank_of(noisy).std[0, kept] * bundle.noise.of(images)
+    torch.testing.assert_close(added, expected, rtol=0, atol=1e-4)
+    # a table tells which seed was measured with that noise
+    assert "637" not in json.dumps({**bundle.manifest.content, "bundle_id": ""})
+    assert bundle.private["sent_as"]["noise_std"] == 0.637
+
+
+def test_mirrored_images_are_not_sent_with_noise(bundle, digit_folder, tmp_path):
+    with pytest.raises(BundleError, match=r"`--mirrored` must be left out where noise is added"):
+        extract(bundle, digit_folder, tmp_path / "features", mirrored=True)
+    assert not (tmp_path / "features").exists()
 
 
 def test_a_noisy_bundle_without_its_secret_is_named(bundle, tmp_path):
@@ -138,6 +160,9 @@ def test_a_noisy_bundle_without_its_secret_is_named(bundle, tmp_path):
     del private["noise_secret"]
     (copied / "private.json").write_text(json.dumps(private))
     with pytest.raises(BundleError, match=r"must have `noise_secret`.*private\.json has not"):
+        load_bundle(copied)
+    (copied / "private.json").write_text(json.dumps({**private, "noise_secret": "00"}))
+    with pytest.raises(BundleError, match=r"`noise_secret` must be 64 hexadecimal digits"):
         load_bundle(copied)
 
 

@@ -100,8 +100,6 @@ def test_a_drawn_choice_is_told_by_the_private_part_alone(choice, strategy, tmp_
         "kept_filters": 5,
         "selection_strategy": strategy,
         "choice_is_secret": True,
-        "feature_bits": 32,
-        "noise_std": 0.0,
     }
     text = json.dumps(public)
     for name in ("kept_channels", "seed", "predicted", "measured_", "salt", "network_sha256"):
@@ -185,6 +183,8 @@ def test_a_secret_seed_draws_other_filters_each_time(choice, tmp_path):
     privates = [export(drawn, tmp_path / str(n), options).private for n in range(2)]
     assert set(privates[0]["kept_channels"]) != set(privates[1]["kept_channels"])
     assert min(private["selection_seed"] for private in privates) > 2**32
+    secret = load_bundle(tmp_path / "0")
+    assert "of the study's own draw" in " ".join("\n".join(bundle_lines(secret, drawn)).split())
     assert not privates[0]["values"]["measured"]
     with pytest.raises(ImpossibleTopology, match="conv3, 16 filters by lda draws none"):
         export(with_topology(choice, "conv3", 16, "lda"), tmp_path / "no", options)
