@@ -8,7 +8,7 @@ For each of 30 sets of limits (`constraint_sets`), hypervolumes as shares of the
   enumeration, limits and front are right, not that the proxies are;
 * the bare search by Optuna's NSGA-II, random and TPE, whose time per trial grows: 300 trials, and
   1,000 on the first ``--slow-sets`` sets; 3,000 are not run;
-* pymoo's NSGA-II on the same variables, cut and strategy as positions in their lists;
+* pymoo's NSGA-II on the same variables, cut and choice of filters as positions in their lists;
 * BoTorch's qLogNEHVI on the first ``--slow-sets`` sets: a Gaussian process for each objective and
   violation, acquisition maximised over all topologies not tried yet, 60 evaluations, 16 by Sobol;
 * PrivyNet's hierarchical procedure: whether it finds a topology within the limits, and how much

@@ -28,7 +28,7 @@ N_SOBOL, N_BAYESIAN = 16, 60
 class Question:
     """One set of limits over a study's candidates, as every searcher sees it.
 
-    Points are in the unit cube: cut, kept filters and strategy by their position.
+    Points are in the unit cube: cut, kept filters and choice of filters by their position.
     """
 
     def __init__(self, result: OptimizationResult, limits: tuple[Constraint, ...]) -> None:
@@ -54,29 +54,27 @@ class Question:
         """Return the row of each point's topology."""
         from optuna.trial import FixedTrial
 
-        cuts, strategies = list(self.space.grids), list(self.space.choices)
+        cuts, choices = list(self.space.grids), list(self.space.choices)
         found = []
-        for cut, kept, strategy in np.clip(points, 0, 1):
+        for cut, kept, choice in np.clip(points, 0, 1):
             parameters = {
                 "cut_layer": cuts[min(int(cut * len(cuts)), len(cuts) - 1)],
                 "kept_position": float(kept),
-                "selection_strategy": strategies[
-                    min(int(strategy * len(strategies)), len(strategies) - 1)
-                ],
+                "selection_strategy": choices[min(int(choice * len(choices)), len(choices) - 1)],
             }
             found.append(self.space.rows[self.space.suggest(FixedTrial(parameters))])
         return np.array(found)
 
     def points(self) -> np.ndarray:
         """Return a point for each row, shape ``(n_topologies, 3)``."""
-        cuts, strategies = list(self.space.grids), list(self.space.choices)
+        cuts, choices = list(self.space.grids), list(self.space.choices)
         found = [self.space.parameters(topology) for topology in self.space.topologies]
         return np.array(
             [
                 (
                     (cuts.index(p["cut_layer"]) + 0.5) / len(cuts),
                     p["kept_position"],
-                    (strategies.index(p["selection_strategy"]) + 0.5) / len(strategies),
+                    (choices.index(p["selection_strategy"]) + 0.5) / len(choices),
                 )
                 for p in found
             ]

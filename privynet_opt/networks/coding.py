@@ -2,8 +2,9 @@
 
 16 bits are IEEE half-precision floats. 8 and 4 bits are unsigned codes of an affine map, one per
 channel, from the lowest to the highest value that the channel took on the training images, as is
-usual for activations (Jacob et al., arXiv:1712.05877; Krishnamoorthi, arXiv:1806.08342, §2.1);
-values outside are clamped. Two codes of 4 bits share a byte, the first in its upper half.
+usual for activations (Jacob et al., arXiv:1712.05877; Krishnamoorthi, arXiv:1806.08342, §2.1), and
+beyond both where noise is added; values outside are clamped. Two codes of 4 bits share a byte, the
+first in its upper half.
 
 The extremes of a channel name it to whoever has the network and such images. They stay in the
 exported network: the cloud decodes a code to its place between them, which is all it needs, since
