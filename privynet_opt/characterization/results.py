@@ -208,18 +208,23 @@ def subsets_of(entries: Iterable[Row]) -> dict[tuple[str, int], tuple[int, ...]]
 def copy_study_file(directory: Path, weights: str, target: Path) -> None:
     """Copy a study file, and the weights if they lie beside it, into another folder.
 
+    Weights elsewhere that the file names by a relative path are named by their absolute one.
+
     Args:
         directory: The study's folder.
         weights: The weights as the study names them; a file's path is absolute.
         target: The folder; made where missing.
     """
     target.mkdir(parents=True, exist_ok=True)
-    files = [directory / "study.toml"]
+    if directory.resolve() == target.resolve():
+        return
+    text = (directory / "study.toml").read_text(encoding="utf-8")
     if Path(weights).parent == directory and Path(weights).is_file():
-        files.append(Path(weights))
-    for file in files:
-        if file.resolve() != (target / file.name).resolve():
-            shutil.copyfile(file, target / file.name)
+        shutil.copyfile(weights, target / Path(weights).name)
+    elif Path(weights).is_file():
+        relative = os.path.relpath(weights, directory)
+        text = text.replace(json.dumps(relative), json.dumps(str(Path(weights).resolve())), 1)
+    (target / "study.toml").write_text(text, encoding="utf-8")
 
 
 def write_table(

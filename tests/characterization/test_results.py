@@ -85,5 +85,10 @@ def test_weights_beside_a_study_travel_with_it_and_others_stay(tmp_path):
     assert sorted(f.name for f in target.iterdir()) == ["study.toml"]
     copy_study_file(study, str(study / "w.pth"), target)
     assert (target / "w.pth").read_bytes() == b"w"
+    elsewhere = study / ".." / "elsewhere.pth"
+    (study / "study.toml").write_text('weights = "../elsewhere.pth"  # of another study')
+    copy_study_file(study, str(elsewhere), tmp_path / "other")
+    copied = (tmp_path / "other" / "study.toml").read_text()
+    assert copied == f'weights = "{tmp_path / "elsewhere.pth"}"  # of another study'
     copy_study_file(study, str(study / "w.pth"), study)  # onto itself: nothing happens
     assert (study / "w.pth").read_bytes() == b"w"
