@@ -18,6 +18,7 @@ from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import choose_cuts, find_cuts
+from privynet_opt.study_spec import load_study
 from privynet_opt.topology import LocalTopology
 
 CPU = torch.device("cpu")
@@ -134,7 +135,7 @@ def test_a_run_loads_the_network_once_for_all_cuts_and_again_when_its_file_chang
 
     monkeypatch.setattr(job_module, "load_backbone", load)
     monkeypatch.setattr(characterizing, "forget", lambda: None)
-    file = shutil.copy(study.network.weights, tmp_path / "weights.pth")
+    file = shutil.copy(load_study("digits").network.weights, tmp_path / "weights.pth")
     space = replace(study.search_space, cut_layers=("conv1", "conv2"))
     wider = replace(study, search_space=space, network=replace(study.network, weights=str(file)))
     counts = []
