@@ -36,11 +36,7 @@ class Question:
         self.objectives = result.objectives
         self.candidates = judge(result.candidates, self.objectives, limits)
         channels = {name: cut.channels for name, cut in result.table.cuts.items()}
-        spec = result.spec
-        n_seeds = spec.characterization.repeated_seeds
-        self.space = SearchSpace.of_study(
-            spec.search_space, channels, n_seeds, result.table.searched
-        )
+        self.space = SearchSpace.of_study(result.spec, channels, result.table.searched)
         self.problem = Problem.of(self.space, self.candidates, self.objectives, limits)
         front = self.problem.losses[self.problem.on_front]
         self.low = front.min(axis=0)

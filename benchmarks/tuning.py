@@ -164,8 +164,7 @@ def order_of(name: str, problem: Problem, spec: StudySpec, folder: Path) -> list
     if name == "spread":
         channels = {cut: profile.channels for cut, profile in problem.table.cuts.items()}
         grids = {
-            cut: list(grid)
-            for cut, grid in SearchSpace.of_study(spec.search_space, channels, 1).grids.items()
+            cut: list(grid) for cut, grid in SearchSpace.of_study(spec, channels).grids.items()
         }
         strategies = [s for s in spec.search_space.selection_strategies if s != "searched"]
         planned = trained_topologies(grids, strategies, 10_000, 0)

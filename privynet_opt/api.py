@@ -183,8 +183,7 @@ def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> 
         )
     table = load_table(spec.table_path)
     channels = {name: cut.channels for name, cut in table.cuts.items()}
-    n_seeds = spec.characterization.repeated_seeds
-    space = SearchSpace.of_study(spec.search_space, channels, n_seeds, table.searched)
+    space = SearchSpace.of_study(spec, channels, table.searched)
     kept = open_storage(storage)
     proxies = fit_proxies(table, asked.confidence, cache=proxy_cache(table.path))
     identity = study_identity(spec, table)

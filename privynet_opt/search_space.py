@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import BaseTrial
 
-    from privynet_opt.study_spec import SearchSpaceSpec
+    from privynet_opt.study_spec import StudySpec
 
 __all__ = ["TOPOLOGY_COLUMNS", "SearchSpace", "told_columns", "topology_frame"]
 
@@ -62,17 +62,15 @@ class SearchSpace:
     @classmethod
     def of_study(
         cls,
-        spec: SearchSpaceSpec,
+        study: StudySpec,
         channels: Mapping[str, int],
-        n_seeds: int,
         searched: Collection[tuple[str, int]] = (),
     ) -> SearchSpace:
         """Return the space a study describes, on the cuts that were characterized.
 
         Args:
-            spec: The study's search space.
+            study: The study; each seeded strategy has as many draws as are measured.
             channels: Output channels by cut layer.
-            n_seeds: Draws of each seeded strategy, the study's `repeated_seeds`.
             searched: Cut layers and counts of kept filters where a subset was found by searching.
 
         Returns:
@@ -81,6 +79,7 @@ class SearchSpace:
         Raises:
             StudyError: If a cut was not characterized, or a count exceeds every cut's channels.
         """
+        spec = study.search_space
         for cut in spec.cut_layers:
             if cut not in channels:
                 raise StudyError(
@@ -97,7 +96,7 @@ class SearchSpace:
         return cls(
             grids,
             spec.selection_strategies,
-            n_seeds,
+            study.characterization.repeated_seeds,
             frozenset(searched),
             spec.feature_bits,
             spec.noise_std,

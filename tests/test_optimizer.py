@@ -41,7 +41,7 @@ SETTINGS = SearchSpec(OBJECTIVES, (), 200, 0, "nsga2", 0.9)
 @pytest.fixture
 def space(tmp_path: Path) -> SearchSpace:
     spec = load_study(write_toy_study(tmp_path / "toy", with_table=False))
-    return SearchSpace.of_study(spec.search_space, {c.name: c.channels for c in toy_cuts()}, 1)
+    return SearchSpace.of_study(spec, {c.name: c.channels for c in toy_cuts()})
 
 
 def problem_of(
@@ -307,7 +307,7 @@ from pathlib import Path
 sys.path[:0] = {path!r}
 from test_optimizer import problem_of, run, topologies, SearchSpace, load_study, toy_cuts
 spec = load_study(Path({study!r}))
-space = SearchSpace.of_study(spec.search_space, {{c.name: c.channels for c in toy_cuts()}}, 1)
+space = SearchSpace.of_study(spec, {{c.name: c.channels for c in toy_cuts()}})
 study, outcome = run(problem_of(space))
 print(topologies(study), outcome.hypervolume_history.tolist(), [t.params for t in study.trials])
 """

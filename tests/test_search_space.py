@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import optuna
@@ -17,9 +19,17 @@ from privynet_opt.topology import LocalTopology
 CHANNELS = {cut.name: cut.channels for cut in toy_cuts()}
 
 
+def space_of(
+    spec: SearchSpaceSpec, n_seeds: int, searched: Collection[tuple[str, int]] = ()
+) -> SearchSpace:
+    measured = SimpleNamespace(repeated_seeds=n_seeds)
+    study = SimpleNamespace(search_space=spec, characterization=measured)
+    return SearchSpace.of_study(study, CHANNELS, searched)  # type: ignore[arg-type]
+
+
 @pytest.fixture
 def space(toy_study: Path) -> SearchSpace:
-    return SearchSpace.of_study(load_study(toy_study).search_space, CHANNELS, 1)
+    return space_of(load_study(toy_study).search_space, 1)
 
 
 def test_enumeration_lists_every_topology_once_in_network_order(space: SearchSpace) -> None:
@@ -33,13 +43,13 @@ def test_enumeration_lists_every_topology_once_in_network_order(space: SearchSpa
 
 def test_a_cut_offers_the_counts_below_its_channels_and_all_of_them() -> None:
     spec = SearchSpaceSpec(("conv1", "conv3"), (1, 6, 12, 32), ("lda", "random"))
-    space = SearchSpace.of_study(spec, CHANNELS, 1)
+    space = space_of(spec, 1)
     assert space.grids == {"conv1": (1, 6, 8), "conv3": (1, 6, 12, 32)}
 
 
 def test_keeping_every_filter_is_one_topology_whatever_the_strategy() -> None:
     spec = SearchSpaceSpec(("conv1",), (4, 8), ("lda", "random"))
-    topologies = SearchSpace.of_study(spec, CHANNELS, 1).topologies
+    topologies = space_of(spec, 1).topologies
     assert topologies == (
         LocalTopology("conv1", 4, "lda"),
         LocalTopology("conv1", 4, "random"),
@@ -49,7 +59,7 @@ def test_keeping_every_filter_is_one_topology_whatever_the_strategy() -> None:
 
 def test_each_draw_of_a_seeded_strategy_is_a_choice_of_its_own() -> None:
     spec = SearchSpaceSpec(("conv1",), (3, 8), ("random", "lda", "privynet"))
-    space = SearchSpace.of_study(spec, CHANNELS, 2)
+    space = space_of(spec, 2)
     assert space.topologies == (
         LocalTopology("conv1", 3, "random"),
         LocalTopology("conv1", 3, "random", 1),
@@ -70,7 +80,7 @@ def test_each_draw_of_a_seeded_strategy_is_a_choice_of_its_own() -> None:
 
 def test_draws_that_are_the_same_filters_are_listed_once() -> None:
     spec = SearchSpaceSpec(("conv3",), (8, 15, 16, 17, 24), ("lda", "privynet"))
-    space = SearchSpace.of_study(spec, CHANNELS, 2)
+    space = space_of(spec, 2)
     statistics = ChannelStatistics(*np.random.default_rng(0).random((3, 32)), lambda: None)
     assert [t.kept_filters for t in space.topologies if t.selection_seed] == [8, 15]
     for count in (15, 16, 17, 24):
@@ -80,7 +90,7 @@ def test_draws_that_are_the_same_filters_are_listed_once() -> None:
 
 def test_searched_exists_only_where_a_subset_was_found() -> None:
     spec = SearchSpaceSpec(("conv1",), (2, 4, 8), ("lda", "searched"))
-    space = SearchSpace.of_study(spec, CHANNELS, 1, {("conv1", 4)})
+    space = space_of(spec, 1, {("conv1", 4)})
     assert [(t.kept_filters, t.selection_strategy) for t in space.topologies] == [
         (2, "lda"),
         (4, "lda"),
@@ -94,13 +104,13 @@ def test_searched_exists_only_where_a_subset_was_found() -> None:
 def test_a_cut_that_was_not_measured_is_named() -> None:
     spec = SearchSpaceSpec(("conv1", "conv4"), (1,), ("lda",))
     with pytest.raises(StudyError, match=r"but got 'conv4'\. Did you mean"):
-        SearchSpace.of_study(spec, CHANNELS, 1)
+        space_of(spec, 1)
 
 
 def test_a_count_beyond_every_cut_is_named() -> None:
     spec = SearchSpaceSpec(("conv1", "conv3"), (1, 33), ("lda",))
     with pytest.raises(StudyError, match="got 33 where the widest cut has 32"):
-        SearchSpace.of_study(spec, CHANNELS, 1)
+        space_of(spec, 1)
 
 
 def test_parameters_of_every_topology_suggest_that_topology(space: SearchSpace) -> None:
@@ -136,8 +146,8 @@ SENDING = SearchSpaceSpec(("conv1", "conv3"), (2, 8, 32), ("lda", "random"), (32
 
 
 def test_bits_alone_are_listed_as_topologies_of_their_own() -> None:
-    space = SearchSpace.of_study(replace(SENDING, noise_std=None), CHANNELS, 1)
-    plain = SearchSpace.of_study(replace(SENDING, noise_std=None, feature_bits=(32,)), CHANNELS, 1)
+    space = space_of(replace(SENDING, noise_std=None), 1)
+    plain = space_of(replace(SENDING, noise_std=None, feature_bits=(32,)), 1)
     assert space.can_be_listed
     assert len(space) == 2 * len(plain)
     for topology in space.topologies:
@@ -146,7 +156,7 @@ def test_bits_alone_are_listed_as_topologies_of_their_own() -> None:
 
 
 def test_noise_in_a_range_is_suggested_in_thousandths_and_cannot_be_listed() -> None:
-    space = SearchSpace.of_study(SENDING, CHANNELS, 1)
+    space = space_of(SENDING, 1)
     assert not space.can_be_listed
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     found = []
@@ -175,7 +185,7 @@ def test_noise_in_a_range_is_suggested_in_thousandths_and_cannot_be_listed() -> 
     ],
 )
 def test_a_space_knows_what_is_not_in_it(topology: LocalTopology) -> None:
-    assert topology not in SearchSpace.of_study(SENDING, CHANNELS, 1)
+    assert topology not in space_of(SENDING, 1)
 
 
 def test_a_space_without_a_choice_of_sending_has_the_variables_it_always_had(

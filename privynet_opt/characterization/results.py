@@ -14,6 +14,7 @@ import math
 import os
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -222,9 +223,11 @@ def copy_study_file(directory: Path, weights: str, target: Path) -> None:
     if Path(weights).parent == directory and Path(weights).is_file():
         shutil.copyfile(weights, target / Path(weights).name)
     elif Path(weights).is_file():
-        relative = os.path.relpath(weights, directory)
-        text = text.replace(json.dumps(relative), json.dumps(str(Path(weights).resolve())), 1)
-    (target / "study.toml").write_text(text, encoding="utf-8")
+        named = tomllib.loads(text)["network"]["weights"]
+        absolute = json.dumps(str(Path(weights).resolve()), ensure_ascii=False)
+        for quote in ('"', "'"):
+            text = text.replace(f"{quote}{named}{quote}", absolute)
+    write_atomically(target / "study.toml", text)
 
 
 def write_table(

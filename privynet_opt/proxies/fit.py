@@ -75,7 +75,6 @@ class Proxies:
             bits=("feature_bits", "min"),
             noise=("noise_std", "max"),
         )
-        self._ways = pd.MultiIndex.from_frame(rows[["cut_layer", "selection_strategy"]])
         matrix = self._inputs.matrix(rows, rows["fidelity"])
         self.validations = {
             target: _validate(target, entry, rows, confidence) for target, entry in record.items()
@@ -101,8 +100,7 @@ class Proxies:
             With the same index, per target the columns ``<target>``, ``<target>_lower`` and
             ``<target>_upper``, and ``extrapolation``: whether the cut layer has no trained row,
             the kept filters lie outside its trained range, features have fewer bits or more noise
-            than any of its rows, or no row has its strategy at its cut and
-            `ProxyInputs.are_guessed`. For a cut layer without a trained
+            than any of its rows, or `ProxyInputs.are_guessed`. For a cut layer without a trained
             row the interval is as wide as the errors on whole cut layers held out.
 
         Raises:
@@ -121,8 +119,7 @@ class Proxies:
         outside = (known["fewest"] > kept) | (known["most"] < kept)
         outside |= known["bits"] > sending(topologies, "feature_bits")
         outside |= known["noise"] < sending(topologies, "noise_std")
-        pairs = pd.MultiIndex.from_frame(topologies[list(self._ways.names)])
-        guessed = self._inputs.are_guessed(topologies) & ~pairs.isin(self._ways)
+        guessed = self._inputs.are_guessed(topologies)
         return pd.DataFrame(columns, index=topologies.index).assign(
             extrapolation=is_new_cut | outside.to_numpy() | guessed
         )

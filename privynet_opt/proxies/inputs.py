@@ -67,6 +67,7 @@ class ProxyInputs:
     def __init__(self, table: CharacterizationTable) -> None:
         self.cuts = table.cuts
         self.names = input_names(table)
+        self._trained = pd.MultiIndex.from_frame(table.trained[["cut_layer", "selection_strategy"]])
         table = replace(table, rows=table.rows[sent_plainly(table.rows)])
         if table.screen.empty:
             raise TableError(
@@ -108,7 +109,8 @@ class ProxyInputs:
     def are_guessed(self, topologies: pd.DataFrame) -> NDArray[np.bool_]:
         """Return whether the estimates are those of other strategies, or only of the closed form.
 
-        The latter counts at a cut whose other strategies the amortised networks scored.
+        The latter counts at a cut whose other strategies the amortised networks scored, and neither
+        where the strategy was trained there, so that its errors are known.
 
         Args:
             topologies: As in `matrix`.
@@ -120,7 +122,8 @@ class ProxyInputs:
         if self._amortised is not None:
             covered = topologies["cut_layer"].isin(self._amortised.cut_layers).to_numpy()
             known = np.where(covered, self._amortised.know(topologies), known)
-        return ~known
+        ways = pd.MultiIndex.from_frame(topologies[list(self._trained.names)])
+        return ~(known | ways.isin(self._trained))
 
     def _shape(self, topologies: pd.DataFrame) -> Floats:
         cuts = [self.cuts[name] for name in topologies["cut_layer"]]

@@ -112,7 +112,7 @@ def _sent_so(result: OptimizationResult, sent: dict[str, Any]) -> pd.DataFrame:
     """Return every local network of the study with its features sent in one way, predicted."""
     channels = {name: cut.channels for name, cut in result.table.cuts.items()}
     space = replace(
-        SearchSpace.of_study(result.spec.search_space, channels, 1, result.table.searched),
+        SearchSpace.of_study(result.spec, channels, result.table.searched),
         feature_bits=(int(sent["feature_bits"]),),
         noise_std=None,
     )

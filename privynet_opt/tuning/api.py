@@ -118,8 +118,7 @@ def tune(
     images = None if data is None else Path(data)
     laboratory = Laboratory(spec, folder, images, weights, device, skip_bad)
     channels = {name: cut.channels for name, cut in laboratory.cuts.items()}
-    n_seeds = spec.characterization.repeated_seeds
-    space = SearchSpace.of_study(spec.search_space, channels, n_seeds, laboratory.searched)
+    space = SearchSpace.of_study(spec, channels, laboratory.searched)
     say = _tell if progress else _keep_quiet
     taken_over = laboratory.taken_over
     say(begin_line(spec.name, len(space), taken_over, seconds, diary.spent_seconds))

@@ -78,7 +78,7 @@ def test_half_written_files_are_no_measurements(tmp_path):
 def test_weights_beside_a_study_travel_with_it_and_others_stay(tmp_path):
     study, target = tmp_path / "study", tmp_path / "copy"
     study.mkdir()
-    (study / "study.toml").write_text("name = 1")
+    (study / "study.toml").write_text(f"[network]\nweights = '{tmp_path / 'elsewhere.pth'}'\n")
     (study / "w.pth").write_bytes(b"w")
     (tmp_path / "elsewhere.pth").write_bytes(b"e")
     copy_study_file(study, str(tmp_path / "elsewhere.pth"), target)
@@ -86,9 +86,11 @@ def test_weights_beside_a_study_travel_with_it_and_others_stay(tmp_path):
     copy_study_file(study, str(study / "w.pth"), target)
     assert (target / "w.pth").read_bytes() == b"w"
     elsewhere = study / ".." / "elsewhere.pth"
-    (study / "study.toml").write_text('weights = "../elsewhere.pth"  # of another study')
-    copy_study_file(study, str(elsewhere), tmp_path / "other")
-    copied = (tmp_path / "other" / "study.toml").read_text()
-    assert copied == f'weights = "{tmp_path / "elsewhere.pth"}"  # of another study'
+    for named in ('"../elsewhere.pth"', "'.././elsewhere.pth'"):
+        (study / "study.toml").write_text(f"[network]\nweights = {named}  # of another study")
+        copy_study_file(study, str(elsewhere), tmp_path / "other")
+        copied = (tmp_path / "other" / "study.toml").read_text()
+        said = f'weights = "{tmp_path / "elsewhere.pth"}"  # of another study'
+        assert copied == f"[network]\n{said}"
     copy_study_file(study, str(study / "w.pth"), study)  # onto itself: nothing happens
     assert (study / "w.pth").read_bytes() == b"w"

@@ -64,10 +64,12 @@ def test_cut_without_amortised_values_takes_what_the_others_make_of_its_closed_f
     assert bridged[4] == pytest.approx(expected[4], abs=0.1)
 
 
-def without_strategy(table: CharacterizationTable, cut: str, strategy: str, fidelity: str):
+def without_strategy(
+    table: CharacterizationTable, cut: str, strategy: str, *fidelities: str
+) -> CharacterizationTable:
     rows = table.rows
     gone = (rows["cut_layer"] == cut) & (rows["selection_strategy"] == strategy)
-    return replace(table, rows=rows[~(gone & (rows["fidelity"] == fidelity))])
+    return replace(table, rows=rows[~(gone & rows["fidelity"].isin(fidelities))])
 
 
 def test_a_strategy_that_was_not_amortised_at_its_cut_takes_its_own_closed_form(
@@ -88,7 +90,7 @@ def test_what_no_cheap_fidelity_measured_is_guessed(
     table = toy_table
     if fidelity == "amortised":
         table = with_amortised(table, ["conv1", "conv3"])
-    inputs = ProxyInputs(without_strategy(table, "conv3", "lda", fidelity))
+    inputs = ProxyInputs(without_strategy(table, "conv3", "lda", fidelity, "standard"))
     asked = topologies(
         ("conv3", 16, "lda", 0),
         ("conv3", 16, "random", 0),
@@ -99,6 +101,8 @@ def test_what_no_cheap_fidelity_measured_is_guessed(
     )
     assert inputs.are_guessed(asked).tolist() == [True, *5 * [False]]
     assert not ProxyInputs(table).are_guessed(asked).any()
+    trained = ProxyInputs(without_strategy(table, "conv3", "lda", fidelity))
+    assert not trained.are_guessed(asked).any()
 
 
 def test_a_few_amortised_rows_of_a_cut_do_not_speak_for_its_other_topologies(
