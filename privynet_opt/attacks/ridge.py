@@ -17,10 +17,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from privynet_opt.attacks.neighbourhoods import CELLS, NEIGHBOURHOOD, NeighbourhoodProducts
+from privynet_opt.batches import joined
 from privynet_opt.errors import TopologyError
 
 RIDGE = 2e-3
 """Penalty on standardised features, relative to the number of samples."""
+
+BATCH = 128
+"""Images recovered at a time: what is computed of them stays in the processor's cache."""
 
 CONSTANT_PENALTY = 1e-6
 """Penalty on the constant: none in effect, but the block stays positive definite."""
@@ -65,8 +69,9 @@ class LinearDecoder:
             Shape ``(n, 3, size, size)``, not clamped.
         """
         own = slice(None) if kept is None else list(kept)
-        batches = torch.split(features, 256)
-        return torch.cat([self.reconstruct(batch[:, own].float()) for batch in batches])
+        batches = torch.split(features, BATCH)
+        recovered = (self.reconstruct(batch[:, own].float()) for batch in batches)
+        return joined(recovered, len(features))
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """The features of a cut's channels: computed once where they can be kept, else streamed.
 
 Cut after cut, the first layers of the network would see the same images again. So the features of
-a small cut in between, a *stem*, are kept, and those of deeper cuts are computed from them.
+a *stem*, a cut with fewer features than each before it, are kept, and those of deeper cuts are
+computed from them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import takewhile
 
 import torch
 from torch import Tensor, fx
@@ -44,7 +44,7 @@ class Stems:
     def compute(
         self, backbone: Backbone, cut: Cut, splits: Splits, split: str, device: torch.device
     ) -> Iterator[Tensor]:
-        """Compute the features of a cut, from a stem where there is one.
+        """Compute the features of a cut, from a stem where there is one; those of a stem are kept.
 
         Args:
             backbone: The pre-trained network.
@@ -56,7 +56,15 @@ class Stems:
         Yields:
             float32, shape ``(at most BATCH, C, h, w)``.
         """
-        stem = find_stem(backbone, cut, splits)
+        if cut in find_stems(backbone, cut, splits):
+            yield from torch.split(self._features(backbone, cut, splits, split, device), BATCH)
+        else:
+            yield from self._computed(backbone, cut, splits, split, device)
+
+    def _computed(
+        self, backbone: Backbone, cut: Cut, splits: Splits, split: str, device: torch.device
+    ) -> Iterator[Tensor]:
+        stem = next((s for s in reversed(find_stems(backbone, cut, splits)) if s != cut), None)
         head = build_head(backbone, cut, stem).to(device)
         if stem is None:
             images: Tensor = getattr(splits, split).images
@@ -73,28 +81,32 @@ class Stems:
         key = (backbone.weights_sha256, stem.node, images.sha256(), str(device))
         known, features = self._held.get(split, ((), torch.empty(0)))
         if known != key:
-            computed = self.compute(backbone, stem, splits, split, device)
+            computed = self._computed(backbone, stem, splits, split, device)
             features = joined(computed, len(images))
             self._held[split] = key, features
         return features
 
 
-def find_stem(backbone: Backbone, cut: Cut, splits: Splits) -> Cut | None:
-    """Return the cut before another whose features are the fewest, the first of equals.
+def find_stems(backbone: Backbone, cut: Cut, splits: Splits) -> list[Cut]:
+    """Return the stems up to a cut, itself included if it is one, in network order.
 
     Args:
         backbone: The pre-trained network.
-        cut: The later cut.
+        cut: The cut.
         splits: The images.
 
     Returns:
-        The stem, or None where even its features of all images take more than `STEM_BYTES`.
+        Cuts with fewer features than each before them, which take at most `STEM_BYTES` of all
+        images.
     """
-    size = splits.score.images.shape[-1]
-    earlier = takewhile(lambda c: c.node != cut.node, find_cuts(backbone.graph, size))
-    stem = min(earlier, key=_numbers, default=None)
-    room = STEM_BYTES / torch.float32.itemsize
-    return stem if stem and _numbers(stem) * _images(splits) <= room else None
+    stems: list[Cut] = []
+    most = STEM_BYTES / torch.float32.itemsize / _images(splits)
+    for place in find_cuts(backbone.graph, splits.score.images.shape[-1]):
+        if _numbers(place) <= most and (not stems or _numbers(place) < _numbers(stems[-1])):
+            stems.append(place)
+        if place == cut:
+            break
+    return stems
 
 
 @torch.no_grad()

@@ -45,13 +45,14 @@ def measure_screen(bank: CutBank, topology: LocalTopology) -> Row:
     started = time.perf_counter()
     kept = list(kept_channels(topology, bank.statistics))
     sent = Transmission.of(topology, bank, kept)
-    seen, own = bank.score_features[:, kept], kept
+    seen, own = bank.score_features, kept
     if sent.is_plain:
         power, whole = None, bank.whole_image()
     else:
+        seen, own = seen[:, kept], list(range(len(kept)))
         power, whole = sent.error_power(seen), sent.whole_image(bank, kept)
-        seen, own = sent.scored(seen), list(range(len(kept)))
-    recovered = bank.ridge.decoder(kept, power).reconstruct_all(seen)
+        seen = sent.scored(seen)
+    recovered = bank.ridge.decoder(kept, power).reconstruct_all(seen, own)
     leak, _ = _privacy_loss(bank, recovered, "thumbnail", whole.recover(own, recovered))
     return {
         **_key(topology, "screen", 0),

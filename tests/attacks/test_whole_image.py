@@ -48,6 +48,15 @@ def attack(data, summaries):
     return WholeImageRegression.fit(summaries.split(64), thumbnails(data[2]))
 
 
+@pytest.mark.parametrize("block", [7, 16, 40])
+def test_the_gram_matrix_is_the_same_in_blocks(data, summaries, block, monkeypatch):
+    monkeypatch.setattr(whole_image, "BLOCK", block)
+    seen = summaries.double().flatten(1)
+    standard = (seen - seen.mean(0)) / seen.std(0, correction=0)
+    found = WholeImageRegression.fit(summaries.split(64), thumbnails(data[2])).gram
+    torch.testing.assert_close(found.double(), standard.T @ standard / N, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("kept", [[2], [4, 1], [0, 1, 2, 3, 4]])
 @pytest.mark.parametrize("most_solved", [4_096, 8])
 def test_sub_block_solve_equals_an_explicit_least_squares_fit(

@@ -12,7 +12,7 @@ import torch
 from privynet_opt.characterization import characterize as characterizing
 from privynet_opt.characterization import feature_source
 from privynet_opt.characterization import job as job_module
-from privynet_opt.characterization.feature_source import FeatureSource, Stems, find_stem
+from privynet_opt.characterization.feature_source import FeatureSource, Stems, find_stems
 from privynet_opt.characterization.laboratory import Laboratory
 from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.datasets.image_set import Splits
@@ -54,21 +54,28 @@ def features(backbone, cut, splits, stems):
 
 
 @pytest.mark.parametrize(
-    ("name", "stem"),
-    [("conv1", None), ("conv2", "conv1p"), ("conv8", "conv6p"), ("conv6p", "conv4p")],
+    ("name", "stems"),
+    [
+        ("conv1", ["conv1"]),
+        ("conv2", ["conv1", "conv1p"]),
+        ("conv2p", ["conv1", "conv1p", "conv2p"]),
+        ("conv8", ["conv1", "conv1p", "conv2p", "conv4p", "conv6p"]),
+    ],
 )
-def test_the_stem_is_the_first_of_the_smallest_cuts_before(vgg, splits, name, stem):
+def test_stems_have_fewer_features_than_each_cut_before(vgg, splits, name, stems):
     (cut,) = cuts_of(vgg, name)
-    found = find_stem(vgg, cut, splits)
-    assert (found and found.name) == stem
+    assert [stem.name for stem in find_stems(vgg, cut, splits)] == stems
 
 
-def test_features_are_those_of_the_whole_way_and_the_first_layers_see_an_image_once(vgg, splits):
+@pytest.mark.parametrize("names", [("conv3", "conv4", "conv5"), ("conv2p", "conv3"), ("conv2p",)])
+def test_features_are_those_of_the_whole_way_and_the_first_layers_see_an_image_once(
+    vgg, splits, names
+):
     seen = []
     vgg.graph.get_submodule("features.0").register_forward_hook(
         lambda layer, inputs, output: seen.append(len(output))
     )
-    cuts = cuts_of(vgg, "conv3", "conv4", "conv5", "conv6")
+    cuts = cuts_of(vgg, *names)
     stems = Stems()
     by_stem = [features(vgg, cut, splits, stems) for cut in cuts]
     assert sum(n for n in seen if n > 1) == 70  # single ones tell the shapes of cuts
@@ -92,9 +99,9 @@ def test_other_weights_or_images_are_not_taken_for_the_same(vgg, splits, what):
 def test_a_stem_that_takes_too_much_memory_is_not_kept(vgg, splits, monkeypatch):
     (cut,) = cuts_of(vgg, "conv3")
     monkeypatch.setattr(feature_source, "STEM_BYTES", 210 * 128 * 64 * 4 - 1)
-    assert find_stem(vgg, cut, splits) is None
+    assert not find_stems(vgg, cut, splits)
     monkeypatch.setattr(feature_source, "STEM_BYTES", 210 * 128 * 64 * 4)
-    assert find_stem(vgg, cut, splits)
+    assert find_stems(vgg, cut, splits)
 
 
 @pytest.mark.parametrize(
@@ -150,17 +157,17 @@ def test_a_run_loads_the_network_once_for_all_cuts_and_again_when_its_file_chang
 
 def test_a_job_and_a_laboratory_compute_deep_cuts_from_a_stem(study, tmp_path, monkeypatch):
     stems = []
-    find = feature_source.find_stem
+    find = feature_source.find_stems
 
-    def found(*asked):
-        stems.append(find(*asked))
-        return stems[-1]
+    def found(backbone, cut, splits):
+        stems.extend(stem for stem in find(backbone, cut, splits) if stem != cut)
+        return find(backbone, cut, splits)
 
-    monkeypatch.setattr(feature_source, "find_stem", found)
+    monkeypatch.setattr(feature_source, "find_stems", found)
     characterizing.characterize(study, None, None, tmp_path / "job", fidelities=("screen",))
-    assert any(stems)
+    assert stems
     stems.clear()
     pairs = [(LocalTopology("conv4", 2, "lda"), "screen")]
     laboratory = Laboratory(study, tmp_path / "laboratory")
     assert laboratory.measure(pairs, lambda fidelity: True, lambda row: None)
-    assert any(stems)
+    assert stems
