@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,11 @@ from problems import write_noisy_toy_study, write_toy_study
 
 if TYPE_CHECKING:
     from privynet_opt.result import OptimizationResult
+
+
+def pytest_configure() -> None:
+    """One thread each, for tests that run side by side; torch is imported later."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture

@@ -126,9 +126,10 @@ def test_validate_measures_tells_extends_the_study_and_answers_anew(
 def test_a_shipped_study_is_copied_before_it_is_extended(tmp_path: Path, measured_anew):
     out = tmp_path / "out"
     assert main(["run", "--study", "cifar10", "--output", str(out), "--n-trials", "5"]) == 0
-    shipped = (optimize(n_trials=1).table.path).read_bytes()
+    table = optimize(n_trials=1).table
+    shipped = table.path.read_bytes()
     assert main(["validate", str(out), "--neighbours", "0"]) in (0, 4)
-    assert optimize(n_trials=1).table.path.read_bytes() == shipped
+    assert table.path.read_bytes() == shipped
     copied = load_table(out / "study" / "characterization.csv")
     assert copied.rows["training_seed"].max() == 2
     assert json.loads((out / "front.json").read_text())["study_path"] == str(out / "study")
@@ -141,7 +142,8 @@ def test_a_shipped_study_is_copied_before_it_is_extended(tmp_path: Path, measure
     assert main(["validate", str(out), "--neighbours", "0"]) in (0, 4)
     again = load_table(out / "study" / "characterization.csv")
     assert len(again.rows) == len(copied.rows) + 1
-    assert [e["rows"] for e in again.sidecar["extensions"]] == [1, 1]
+    added = again.sidecar["extensions"][len(table.sidecar["extensions"]) :]
+    assert [entry["rows"] for entry in added] == [1, 1]
 
 
 @pytest.mark.parametrize("part", ["weights", "images", "recipes"])

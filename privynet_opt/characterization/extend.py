@@ -71,7 +71,9 @@ def copy_study(spec: StudySpec, target: Path) -> Path:
     if before is not None and all(before.sidecar[p] == own.sidecar[p] for p in ("network", "data")):
         known = pd.MultiIndex.from_frame(own.rows[list(KEY)])
         added = before.rows[~pd.MultiIndex.from_frame(before.rows[list(KEY)]).isin(known)]
-        extend_table(path, added.to_dict("records"), before.sidecar.get("extensions", []))
+        shipped = own.sidecar.get("extensions", [])
+        later = [e for e in before.sidecar.get("extensions", []) if e not in shipped]
+        extend_table(path, added.to_dict("records"), later)
     return path
 
 
