@@ -36,10 +36,11 @@ from privynet_opt.proxies.validation import (
 )
 from privynet_opt.study_spec import load_study
 
-ESTIMATES = [name for name in INPUT_NAMES if "estimated" in name]
+ESTIMATES = [name for name in INPUT_NAMES if "estimated" in name or "screen" in name]
 BASELINES = {
     "topology only": [name for name in INPUT_NAMES if name not in ESTIMATES],
     "estimates only": [*ESTIMATES, "is_full"],
+    "estimates of one fidelity": [name for name in INPUT_NAMES if "over_screen" not in name],
 }
 
 

@@ -28,13 +28,17 @@ INPUT_NAMES = (
     "estimated_accuracy",
     "log_estimated_psnr",
     "estimated_ssim",
+    "accuracy_over_screen",
+    "log_psnr_over_screen",
+    "ssim_over_screen",
     "is_full",
 )
 """Columns of the design matrix: convolutions up to the cut; natural logarithms of kept filters and
 feature cells (together the bytes sent); the estimates, psnr_db as the logarithm of what
-it exceeds the table's smallest by, plus `PSNR_OFFSET_DB`; 1 for a measurement at the highest
-trained fidelity, else 0. Adding multiply-adds and bytes, which follow from these, made the held-out
-error of psnr_db larger (benchmarks/proxy_error.py prints it)."""
+it exceeds the table's smallest by, plus `PSNR_OFFSET_DB`; what these exceed the closed-form values
+by, 0 in a table without amortised ones; 1 for a measurement at the highest trained fidelity, else
+0. Adding multiply-adds and bytes, which follow from these, made the held-out error of psnr_db
+larger. `benchmarks/proxy_error.py` prints the errors with fewer inputs."""
 
 SENDING_INPUTS = ("code_step", "noise_std")
 """Further columns where the table has measurements of coded or noisy features: two to the power of
@@ -100,7 +104,9 @@ class ProxyInputs:
         """
         self._check(topologies)
         is_full = np.equal(fidelities, TRAINED_FIDELITIES[-1]) + np.zeros(len(topologies))
-        inputs = [self._shape(topologies), self._estimates(topologies), is_full]
+        estimates = self._estimates(topologies)
+        over_screen = estimates - self._screened(topologies)
+        inputs = [self._shape(topologies), estimates, over_screen, is_full]
         if self.names != INPUT_NAMES:
             bits, noise = (sending(topologies, name) for name in SENDING_DEFAULTS)
             inputs += [2.0**-bits, noise]

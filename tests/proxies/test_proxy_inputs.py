@@ -49,6 +49,8 @@ def test_amortised_values_stand_in_for_the_closed_form(toy_table: Characterizati
     assert after[3] == pytest.approx(0.9 * before[3] + 0.1)
     assert after[4] == pytest.approx(np.log(np.exp(before[4]) + 1))
     assert after[5] == pytest.approx(0.9 * before[5] + 0.1)
+    assert before[6:9].tolist() == [0, 0, 0]
+    assert after[6:9] == pytest.approx(after[3:6] - before[3:6])
 
 
 def test_cut_without_amortised_values_takes_what_the_others_make_of_its_closed_form(
@@ -133,6 +135,9 @@ def test_matrix_holds_the_cut_and_the_screen_values_of_the_row(
             "estimated_accuracy": accuracy,
             "log_estimated_psnr": np.log(excess_db + PSNR_OFFSET_DB),
             "estimated_ssim": ssim,
+            "accuracy_over_screen": 0,
+            "log_psnr_over_screen": 0,
+            "ssim_over_screen": 0,
             "is_full": 0,
         }
     )
