@@ -49,6 +49,7 @@ TOPOLOGIES = (
     ("conv7p", 2, "privynet"),
     ("conv6", 8, "lda"),
     ("conv6", 64, "lda"),
+    ("conv6", 32, "greedy"),
     ("conv4p", 64, "random"),
     ("conv2p", 2, "magnitude"),
     ("conv2p", 32, "privacy"),
