@@ -154,8 +154,9 @@ def _data(shown: tuple[Card, ...]) -> dict[str, Any]:
 def _subtitle(result: OptimizationResult) -> str:
     side = result.table.sidecar
     rows = len(result.table.trained)
-    date = side.get("measured", {}).get("date")
-    when = f", {date}" if date else ""
+    measured = [side.get("measured", {}), *side.get("extensions", [])]
+    days = sorted(day for told in measured for day in told.get("date", "").split(" to ") if day)
+    when = f", {' to '.join(dict.fromkeys([days[0], days[-1]]))}" if days else ""
     return (
         f"{result.spec.network.name} on {result.spec.data.name} · {len(result.candidates):,} "
         f"topologies · {rows:,} trained measurements{when}"

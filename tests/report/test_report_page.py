@@ -210,3 +210,18 @@ def test_provenance_names_hashes_recipes_and_versions(read):
     for fact in ("ab12" * 16, "12ef" * 16, "c0ffee" * 10, "2026-08-14", "NVIDIA H200", "nsga2"):
         assert fact in read.text
     assert "max epochs 120" in read.text
+
+
+@pytest.mark.parametrize(
+    ("date", "added", "shown"),
+    [
+        ("2026-01-03", [], "2026-01-03"),
+        ("2026-01-03 to 2026-01-05", ["2026-01-04"], "2026-01-03 to 2026-01-05"),
+        ("2026-01-03 to 2026-01-05", ["2026-01-05", "2026-02-01"], "2026-01-03 to 2026-02-01"),
+    ],
+)
+def test_the_page_tells_when_the_first_and_the_last_row_was_measured(date, added, shown):
+    result = fake_result()
+    result.table.sidecar["measured"]["date"] = date
+    result.table.sidecar["extensions"] = [{"date": day} for day in added]
+    assert f"trained measurements, {shown} " in Reader(page(result)).text + " "
