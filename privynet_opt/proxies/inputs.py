@@ -104,9 +104,9 @@ class ProxyInputs:
         """
         self._check(topologies)
         is_full = np.equal(fidelities, TRAINED_FIDELITIES[-1]) + np.zeros(len(topologies))
-        estimates = self._estimates(topologies)
-        over_screen = estimates - self._screened(topologies)
-        inputs = [self._shape(topologies), estimates, over_screen, is_full]
+        shape, screened = self._shape(topologies), self._screened(topologies)
+        estimates = self._estimates(topologies, shape, screened)
+        inputs = [shape, estimates, estimates - screened, is_full]
         if self.names != INPUT_NAMES:
             bits, noise = (sending(topologies, name) for name in SENDING_DEFAULTS)
             inputs += [2.0**-bits, noise]
@@ -138,12 +138,12 @@ class ProxyInputs:
         shape[:, 1] = np.log(topologies["kept_filters"].to_numpy(dtype=float))
         return shape
 
-    def _estimates(self, topologies: pd.DataFrame) -> Floats:
-        values = self._screened(topologies)
-        if self._amortised is not None:
-            values = _with_constant(self._shape(topologies), values) @ self._bridge
-            known = self._amortised.know(topologies)
-            values[known] = self._on_log_scale(self._amortised.values(topologies[known]))
+    def _estimates(self, topologies: pd.DataFrame, shape: Floats, screened: Floats) -> Floats:
+        if self._amortised is None:
+            return screened
+        values: Floats = _with_constant(shape, screened) @ self._bridge
+        known = self._amortised.know(topologies)
+        values[known] = self._on_log_scale(self._amortised.values(topologies[known]))
         return values
 
     def _screened(self, topologies: pd.DataFrame) -> Floats:
