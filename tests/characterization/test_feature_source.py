@@ -68,11 +68,12 @@ def test_stems_have_fewer_features_than_each_cut_before(vgg, splits, name, stems
 
 
 @pytest.mark.parametrize("names", [("conv3", "conv4", "conv5"), ("conv2p", "conv3"), ("conv2p",)])
+@pytest.mark.parametrize("layer", ["features.0", "features.3"])  # of conv1 and of conv2
 def test_features_are_those_of_the_whole_way_and_the_first_layers_see_an_image_once(
-    vgg, splits, names
+    vgg, splits, names, layer
 ):
     seen = []
-    vgg.graph.get_submodule("features.0").register_forward_hook(
+    vgg.graph.get_submodule(layer).register_forward_hook(
         lambda layer, inputs, output: seen.append(len(output))
     )
     cuts = cuts_of(vgg, *names)
