@@ -267,7 +267,10 @@ _STATEFUL = ("network", "optimizer", "schedule")
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:
-    """Return the context in which networks are trained: bfloat16 where the hardware has it.
+    """Return the context in which networks are trained: bfloat16 where the hardware gains by it.
+
+    A CPU does by its matrix tiles (AMX): with avx512_bf16 alone, on an Intel Xeon, a step of a
+    cut's decoder took 1.6 times as long as in float32.
 
     Args:
         device: Where the network is.
@@ -276,7 +279,7 @@ def mixed_precision(device: torch.device) -> torch.autocast:
         An autocast context; parameters and losses stay float32.
     """
     if device.type == "cpu":
-        fast = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        fast = torch.backends.mkldnn.is_available() and torch.cpu.get_capabilities().get("amx_bf16")
     else:
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=bool(fast))
