@@ -137,8 +137,9 @@ def exact_costs(topologies: pd.DataFrame, cuts: Mapping[str, CutProfile]) -> pd.
     """
     costs = pd.DataFrame(0, index=topologies.index, columns=list(COST_NAMES), dtype=np.int64)
     for cut, rows in topologies.groupby("cut_layer", sort=False).groups.items():
-        kept, bits = (topologies.loc[rows, n].to_numpy() for n in ("kept_filters", "feature_bits"))
-        for name, values in cut_costs(cuts[str(cut)], kept, bits).items():
+        inputs = ("kept_filters", "feature_bits", "noise_std")
+        of_each = (topologies.loc[rows, name].to_numpy() for name in inputs)
+        for name, values in cut_costs(cuts[str(cut)], *of_each).items():
             costs.loc[rows, name] = values
     return costs
 

@@ -75,7 +75,10 @@ class CutProfile:
 
 
 def cut_costs(
-    profile: CutProfile, kept_filters: ArrayLike, feature_bits: ArrayLike = 32
+    profile: CutProfile,
+    kept_filters: ArrayLike,
+    feature_bits: ArrayLike = 32,
+    noise_std: ArrayLike = 0.0,
 ) -> dict[str, NDArray[np.int64]]:
     """Return the exact costs of keeping some filters of one cut.
 
@@ -83,25 +86,52 @@ def cut_costs(
         profile: The cut.
         kept_filters: Counts of kept filters, any shape, each from 1 to ``profile.channels``.
         feature_bits: Bits per feature that is sent, of that shape or one for all.
+        noise_std: Noise that is added to each feature, likewise; all that counts is whether there
+            is any.
 
     Returns:
         One array of the shape of `kept_filters` per name in `COST_NAMES`. ``local_flops`` is two
         per multiply-add; ``memory_bytes`` is parameters plus peak activations; ``feature_bytes``
         is what one image sends to the cloud; two features of 4 bits share a byte, in a channel of
-        an odd number of cells the last has one of its own.
+        an odd number of cells the last has one of its own. Noise is one number per feature, held
+        from the beginning as the network's second input; what drawing it takes is not counted.
     """
     kept = np.asarray(kept_filters, dtype=np.int64)
+    bits, noisy = np.asarray(feature_bits), np.asarray(noise_std) > 0
+    cells = profile.height * profile.width
     macs = _line(profile.macs, kept)
-    parameters = _line(profile.parameters, kept)
-    peak = np.max([_line(line, kept) for line in profile.peak], axis=0)
+    per_channel = noisy + 2 * (bits <= 8)  # deviation of the noise, lowest value and step of codes
+    parameters = _line(profile.parameters, kept) + BYTES_PER_FLOAT * per_channel * kept
+    computing = np.max([_line(line, kept) for line in profile.peak], axis=0)
+    computing += noisy * BYTES_PER_FLOAT * cells * kept
+    peak = np.maximum(computing, _bytes_while_sending(cells, bits, noisy) * kept)
     return {
         "local_macs": macs,
         "local_flops": 2 * macs,
         "parameter_bytes": parameters,
         "peak_activation_bytes": peak,
         "memory_bytes": parameters + peak,
-        "feature_bytes": kept * -(-profile.height * profile.width * np.asarray(feature_bits) // 8),
+        "feature_bytes": kept * -(-cells * bits // 8),
     }
+
+
+def _bytes_while_sending(
+    cells: int, bits: NDArray[np.int64], noisy: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return the bytes of each channel that are alive at the fullest moment after its features.
+
+    ``deploy.device_network`` adds noise out of place: features, noise, scaled noise and their sum.
+    ``networks.coding`` holds, beside the features, halves; or of 8 bits two floats, before and
+    after a step; or of 4 bits what pairs of codes add up to, their two halves and the sum.
+    """
+    pairs = -(-cells // 2)
+    floats = BYTES_PER_FLOAT * cells
+    coding = np.select(
+        [bits == 16, bits == 8, bits == 4],
+        [floats + 2 * cells, 3 * floats, floats + 4 * BYTES_PER_FLOAT * pairs],
+        floats,
+    )
+    return np.where(noisy, np.maximum(4 * floats, coding + floats), coding)
 
 
 def _line(line: tuple[int, int], kept: NDArray[np.int64]) -> NDArray[np.int64]:

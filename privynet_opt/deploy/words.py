@@ -211,8 +211,8 @@ def _comparison(bundle: Bundle) -> list[str]:
         lines += wrapped(SCRATCH, "  ", "  ")
     predicted_bits = bundle.told("sent_as")["feature_bits"]
     if content["coding"]["bits"] != predicted_bits:
-        said = f"Accuracy and privacy loss were predicted for features of {predicted_bits} bits."
-        lines += wrapped(said, "  ", "  ")
+        said = "Accuracy, privacy loss and costs were predicted for features of"
+        lines += wrapped(f"{said} {predicted_bits} bits.", "  ", "  ")
     return lines
 
 
