@@ -216,8 +216,9 @@ def train_amortised(
         return None if checkpoints is None else checkpoints / name
 
     (decoder_epochs,) = train(
-        networks.decoder, decoder_loss, len(attacker[0]), recipes[0], seed, place("decoder.pt")
-    )
+        networks.decoder, decoder_loss, len(attacker[0]), recipes[0], seed, place("decoder.pt"),
+        generators=(mixer.generator,),
+    )  # fmt: skip
     mixer = SubsetMixer(solved, cloud[0], seed)
 
     def cloud_loss(network: nn.Module, positions: Tensor) -> Tensor:
@@ -230,6 +231,7 @@ def train_amortised(
         )
 
     (cloud_epochs,) = train(
-        networks.cloud, cloud_loss, len(cloud[0]), recipes[1], seed, place("cloud.pt")
-    )
+        networks.cloud, cloud_loss, len(cloud[0]), recipes[1], seed, place("cloud.pt"),
+        generators=(mixer.generator,),
+    )  # fmt: skip
     return replace(networks, epochs=(decoder_epochs, cloud_epochs))

@@ -95,6 +95,7 @@ def fine_tune(
             scores.float(), cloud[1][positions], label_smoothing=smoothing
         )
 
+    torch.manual_seed(seed)  # dropout
     (epochs,) = train(network, loss, len(heard), recipes[1], seed, is_trained=True)
     return replace(adapted, cloud=network, epochs=(adapted.epochs[0], epochs))
 

@@ -1,0 +1,74 @@
+"""A cut's amortised networks, trained on a toy."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from privynet_opt.attacks.amortised import AmortisedNetworks, train_amortised
+from privynet_opt.attacks.coordinates import CutCoordinates
+from privynet_opt.attacks.fine_tuning import fine_tune
+from privynet_opt.attacks.ridge import RidgeAttacker
+from privynet_opt.networks import training
+from privynet_opt.networks.training import TrainingRecipe
+
+CHANNELS, N, SIZE = 6, 160, 8
+SUBSETS = [(0,), (1, 2), (3, 4, 5), (0, 2, 4), tuple(range(CHANNELS))]
+RECIPE = TrainingRecipe(max_epochs=3, patience=3, batch_size=32)
+
+
+@pytest.fixture(scope="module")
+def seen():
+    generator = torch.Generator().manual_seed(0)
+    colours = torch.rand(N, 3, 1, 1, generator=generator)
+    curved = (6 * colours).sin().repeat(1, 2, 4, 4)  # nothing that a linear attacker inverts
+    features = (curved + 0.1 * torch.randn(N, CHANNELS, 4, 4, generator=generator)).half()
+    labels = (colours[:, 0, 0, 0] > 0.5).long()
+    return features, colours.expand(-1, -1, SIZE, SIZE), labels
+
+
+def untrained(seen):
+    features, images, _ = seen
+    ridge = RidgeAttacker.fit([(features, images)], images.mean(0))
+    return AmortisedNetworks.untrained(CutCoordinates.of(ridge, 4), 4, 2, seed=1)
+
+
+def trained(seen, checkpoints=None):
+    features, images, labels = seen
+    data = (features, images), (features, labels)
+    return train_amortised(untrained(seen), SUBSETS, *data, (RECIPE, RECIPE), checkpoints)
+
+
+def weights(networks):
+    both = [networks.decoder, networks.cloud]
+    return torch.cat([v.flatten().double() for net in both for v in net.state_dict().values()])
+
+
+@pytest.mark.parametrize("epochs", [1, 4])
+def test_a_killed_training_meets_the_subsets_that_an_undisturbed_one_does(
+    seen, tmp_path, monkeypatch, epochs
+):
+    save, saved = training._Run.save, []
+
+    def killed(run, path):
+        save(run, path)
+        saved.append(path)
+        if len(saved) == epochs:  # of the decoder, or of the cloud network after its three
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training._Run, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            trained(seen, tmp_path)
+    assert torch.equal(weights(trained(seen, tmp_path)), weights(trained(seen)))
+
+
+def test_networks_that_start_from_amortised_ones_end_the_same_whatever_was_drawn_before(seen):
+    features, images, labels = seen
+    start, kept = untrained(seen), [1, 3]
+    data = (features[:, kept], images), (features[:, kept], labels)
+    found = []
+    for drawn in range(2):
+        torch.manual_seed(drawn)
+        found.append(weights(fine_tune(start, kept, *data, (RECIPE, RECIPE), seed=5)))
+    assert torch.equal(*found)
