@@ -17,8 +17,9 @@ def repairs(path: Path, jobs: Sequence[Job]) -> list[Job]:
     """Return the measurements that answer an audit's violations and are not made yet.
 
     Each topology that was attacked too weakly, and is not measured better already, gets networks
-    of its own, or where it has them, networks trained to convergence; there is nothing beyond. A
-    decoder that is too small is not answered by training it longer.
+    of its own, or where it has them, networks trained to convergence; there is nothing beyond. That
+    a cheaper attack recovers more is an answer where the weak one was not trained for the topology.
+    A decoder that is too small is not answered by training it longer.
 
     Args:
         path: The table of what is measured so far.
@@ -30,7 +31,10 @@ def repairs(path: Path, jobs: Sequence[Job]) -> list[Job]:
     wanted: dict[str, list[tuple[LocalTopology, str]]] = {}
     for violation in audit_table(load_table(path)).violations:
         dearer = next((f for f in TRAINED_FIDELITIES if is_dearer(f, violation.fidelity)), None)
-        if dearer is not None and violation.rule != "capacity" and not violation.measured_again:
+        is_answered = bool(violation.measured_again)
+        if violation.rule == "fidelity" and violation.fidelity in TRAINED_FIDELITIES:
+            is_answered = False
+        if dearer is not None and violation.rule != "capacity" and not is_answered:
             wanted.setdefault(violation.weak.cut_layer, []).append((violation.weak, dearer))
     answers = [
         replace(job, wanted=tuple(dict.fromkeys(wanted.get(job.cut.name, ())))) for job in jobs

@@ -66,6 +66,20 @@ def test_weak_networks_are_trained_to_convergence(table, monkeypatch):
     assert (weak, "full") in asked(monkeypatch, table, row.Index)
 
 
+def test_networks_that_recover_less_than_a_cheaper_attack_are_trained_to_convergence(
+    table, monkeypatch
+):
+    rows = table.rows.copy()
+    drawn = rows[(rows["selection_strategy"] == "random") & (rows["fidelity"] == "standard")]
+    weak = LocalTopology.of(drawn.iloc[0])  # no other choice contains a random one, or is part
+    names = list(weak.as_dict())
+    same = (rows[names] == drawn.iloc[0][names]).all(axis=1)
+    rows.loc[same & (rows["fidelity"] == "screen"), "psnr_db"] += 20.0
+    monkeypatch.setattr(repair, "load_table", lambda path: replace(table, rows=rows))
+    wanted = [pair for job in repair.repairs(table.path, JOBS) for pair in job.wanted]
+    assert (weak, "full") in wanted
+
+
 def test_a_decoder_that_is_too_small_is_not_trained_longer(table, monkeypatch):
     row = table.trained.iloc[0]
     names = ("cut_layer", "kept_filters", "selection_strategy", "selection_seed")
