@@ -110,7 +110,7 @@ def tune(
             "or leave both out."
         )
     folder = prepare_output(Path(output or f"privynet-opt-{spec.name}-tuned"))
-    diary = Diary.open(folder / "tuning.json", spec.search)
+    diary = Diary.open(folder / "tuning.json", spec.search, spec.search_space)
     time_left = Budget(seconds, diary.spent_seconds, clock)
 
     from privynet_opt.characterization.laboratory import Laboratory

@@ -12,7 +12,7 @@ from privynet_opt.characterization.results import write_atomically
 from privynet_opt.errors import OutputError
 
 if TYPE_CHECKING:
-    from privynet_opt.study_sections import SearchSpec
+    from privynet_opt.study_sections import SearchSpaceSpec, SearchSpec
 
 
 @dataclass(frozen=True)
@@ -68,17 +68,24 @@ class Diary:
     verdicts: list[Verdict] = field(default_factory=list)
 
     @classmethod
-    def open(cls, path: Path, search: SearchSpec) -> Diary:
+    def open(cls, path: Path, search: SearchSpec, space: SearchSpaceSpec) -> Diary:
         """Return the diary of a question: as it was left, or empty.
 
         Args:
             path: The file; of another question, only the durations are taken over.
-            search: The question: its limits and their level.
+            search: The question: its limits, their level, whether extrapolation is allowed.
+            space: What may be the answer.
 
         Raises:
             OutputError: If the file is none of a diary.
         """
-        asked = {"constraints": list(map(str, search.constraints)), "confidence": search.confidence}
+        question = {
+            "constraints": list(map(str, search.constraints)),
+            "confidence": search.confidence,
+            "extrapolate": search.extrapolate,
+            "search_space": asdict(space),
+        }
+        asked = json.loads(json.dumps(question))  # tuples as JSON has them
         diary = cls(path, asked)
         if path.exists():
             try:

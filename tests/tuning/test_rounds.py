@@ -128,6 +128,9 @@ def test_another_question_in_the_same_folder_begins_its_own_time(laboratory):
     ask(laboratory, *LIMITS, seconds=100.0).run()
     other = ask(laboratory, "psnr_db <= 16")
     assert other.budget.spent == 0 and not other.diary.verdicts
+    wider = ask(laboratory, *LIMITS, extrapolate=True)
+    assert wider.budget.spent == 0
+    assert ask(laboratory, *LIMITS).budget.spent > 0
     assert other.diary.expected_seconds("standard") == pytest.approx(30)
 
 

@@ -70,12 +70,14 @@ class ToyLaboratory:
         return load_table(path)
 
 
-def ask(laboratory: ToyLaboratory, *limits: str, seconds: float = 1e6) -> Tuning:
+def ask(
+    laboratory: ToyLaboratory, *limits: str, seconds: float = 1e6, extrapolate: bool = False
+) -> Tuning:
     """Ask a question of a laboratory; the lines that are said are in ``tuning.said``."""
-    search = load_study(laboratory.folder).search
-    search = replace(search, constraints=parse_constraints(limits))
+    study = load_study(laboratory.folder)
+    search = replace(study.search, constraints=parse_constraints(limits), extrapolate=extrapolate)
     topologies = topology_frame(LocalTopology(*fields) for fields in toy_topologies())
-    diary = Diary.open(laboratory.folder / "tuning.json", search)
+    diary = Diary.open(laboratory.folder / "tuning.json", search, study.search_space)
     budget = Budget(seconds, diary.spent_seconds, laboratory.clock)
     said: list[str] = []
     tuning = Tuning(search, topologies, laboratory, budget, diary, said.append)
