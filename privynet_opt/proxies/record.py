@@ -22,7 +22,7 @@ from privynet_opt.proxies.estimates import TARGETS
 from privynet_opt.proxies.inputs import input_names
 from privynet_opt.proxies.models import MODELS
 
-RECORD_VERSION = 5
+RECORD_VERSION = 6
 """Raised whenever inputs, models or folds change meaning, so that older records are refitted."""
 
 DIGITS = 7

@@ -78,6 +78,21 @@ def test_a_whole_cut_is_raised_to_its_parts_and_to_deeper_whole_cuts(table):
     assert (with_envelope(weak).rows.loc[index, "psnr_db"] == max(parts, below)).all()
 
 
+def test_what_a_superset_leaks_at_a_cheaper_fidelity_its_trained_attack_leaks_too(table):
+    trained = table.rows[table.rows["fidelity"] == "standard"]
+    nested = trained[trained["selection_strategy"] == "lda"].sort_values("kept_filters").iloc[-1]
+    is_screened = table.rows["fidelity"] == "screen"
+    same = ["cut_layer", "selection_strategy", "selection_seed"]
+    part = is_screened & (table.rows[same] == nested[same]).all(axis=1)
+    part &= table.rows["kept_filters"] < nested["kept_filters"]
+    assert part.any()
+    rows = table.rows.copy()
+    rows.loc[part, "psnr_db"] = 60.0
+    raised = with_envelope(replace(table, rows=rows))
+    assert raised.rows.loc[nested.name, "psnr_db"] == 60.0
+    pd.testing.assert_frame_equal(with_envelope(raised).rows, raised.rows)
+
+
 def test_proxies_learn_from_the_envelope(table, monkeypatch):
     where = dict(cut_layer="conv2", kept_filters=8, selection_strategy="lda", selection_seed=0)
     weak, _ = weakened(table, fidelity="screen", **where)
