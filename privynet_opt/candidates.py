@@ -37,11 +37,17 @@ def build_candidates(
     Returns:
         The topologies with, for each predicted metric ``t``, ``t``, ``t_lower``, ``t_upper``;
         the exact costs `COST_NAMES`; ``extrapolation``; ``measured``, ``measured_t`` and
-        ``measured_fidelity`` where the topology itself was trained (NaN and ``""`` elsewhere).
+        ``measured_fidelity`` where the topology itself was trained (NaN and ``""`` elsewhere). What
+        any attack of the table recovered of a topology is the least that its privacy losses, and
+        the upper ends of their intervals, are said to be.
     """
     predictions = proxies.predict(topologies).set_axis(topologies.index)
     costs = exact_costs(topologies, table.cuts)
-    measured = _measured(topologies, table.trained)
+    leaks = _strongest(topologies, table.rows)
+    for loss, leak in leaks.items():
+        for column in (str(loss), f"{loss}_upper"):
+            predictions[column] = predictions[column].clip(lower=leak)
+    measured = _measured(topologies, table.trained, leaks)
     return pd.concat([topologies, predictions, costs, measured], axis=1)
 
 
@@ -144,16 +150,30 @@ def exact_costs(topologies: pd.DataFrame, cuts: Mapping[str, CutProfile]) -> pd.
     return costs
 
 
-def _measured(topologies: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
+def _strongest(topologies: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return each privacy loss as the strongest attack at any fidelity had it; NaN where none."""
+    losses = [name for name in PREDICTED if METRICS[name].is_privacy_loss]
+    found = rows.groupby(list(TOPOLOGY_COLUMNS), sort=False)[losses].max()
+    return _aligned(found, topologies)
+
+
+def _measured(topologies: pd.DataFrame, trained: pd.DataFrame, leaks: pd.DataFrame) -> pd.DataFrame:
+    """Return what is known of trained topologies: accuracy by their dearest rows, the leaks."""
     keys = list(TOPOLOGY_COLUMNS)
     rank = trained["fidelity"].map(FIDELITIES.index)
     dearest = rank == rank.groupby([trained[key] for key in keys]).transform("max")
-    # Of several training seeds of one fidelity the strongest attack counts, and the mean accuracy.
     grouped = trained[dearest].groupby(keys, sort=False)
-    how = {name: "max" if METRICS[name].is_privacy_loss else "mean" for name in PREDICTED}
-    found = grouped.agg(how).assign(fidelity=grouped["fidelity"].first())
-    aligned = found.reindex(pd.MultiIndex.from_frame(topologies[keys]))
-    measured = aligned.add_prefix("measured_").set_axis(topologies.index)
-    measured["measured_fidelity"] = measured["measured_fidelity"].fillna("").astype(str)
-    measured.insert(0, "measured", measured["measured_accuracy"].notna())
+    found = grouped[["accuracy"]].mean().assign(fidelity=grouped["fidelity"].first())
+    aligned = _aligned(found, topologies)
+    is_trained = aligned["accuracy"].notna()
+    values = aligned[["accuracy"]].join(leaks.where(is_trained))[list(PREDICTED)]
+    fidelity = aligned["fidelity"].fillna("").astype(str)
+    measured = values.assign(fidelity=fidelity).add_prefix("measured_")
+    measured.insert(0, "measured", is_trained)
     return measured
+
+
+def _aligned(found: pd.DataFrame, topologies: pd.DataFrame) -> pd.DataFrame:
+    """Return rows by topology in the order of some topologies, NaN where there is none."""
+    wanted = pd.MultiIndex.from_frame(topologies[list(TOPOLOGY_COLUMNS)])
+    return found.reindex(wanted).set_axis(topologies.index)

@@ -39,7 +39,7 @@ class TrueProxies:
 def table(rows: list[dict[str, Any]] | None = None) -> Any:
     frame = pd.DataFrame(toy_rows() if rows is None else rows).assign(**SENDING_DEFAULTS)
     trained = frame[frame["fidelity"].isin(["standard", "full"])]
-    return SimpleNamespace(cuts={cut.name: cut for cut in toy_cuts()}, trained=trained)
+    return SimpleNamespace(cuts={cut.name: cut for cut in toy_cuts()}, rows=frame, trained=trained)
 
 
 def candidates(topologies: pd.DataFrame = TRUTH, rows: Any = None) -> pd.DataFrame:
@@ -101,6 +101,26 @@ def test_the_dearest_fidelity_is_the_measurement_averaged_over_training_seeds() 
     assert len(measured) == 1
     assert measured["measured_fidelity"].item() == "full"
     assert measured["measured_accuracy"].item() == pytest.approx(0.6)
+
+
+def test_no_topology_is_said_to_leak_less_than_any_attack_on_it_recovered() -> None:
+    rows = toy_rows()
+    keys, (first, *_) = list(TOPOLOGY_COLUMNS), rows
+    topology = [{**SENDING_DEFAULTS, **first}[key] for key in keys]
+    (true,) = TRUTH[(TRUTH[keys] == topology).all(axis=1)].to_dict("records")
+    leak = true["psnr_db"] + 2 * SPREAD["psnr_db"]
+    weak = {**first, "fidelity": "full", "psnr_db": leak - 1, "ssim": first["ssim"]}
+    strong = {**first, "fidelity": "screen", "psnr_db": leak}
+    others = [row for row in rows if row is not first and row["fidelity"] != "full"]
+    limits = parse_constraints([f"psnr_db <= {leak - 0.01}"])
+    known = candidates(rows=[*others, weak, strong])
+    judged = judge(known, ("accuracy", "psnr_db"), limits)
+    is_it = (judged[keys] == topology).all(axis=1)
+    (found,) = judged[is_it].to_dict("records")
+    assert found["psnr_db"] == found["psnr_db_upper"] == found["measured_psnr_db"] == leak
+    assert found["psnr_db_lower"] < true["psnr_db"] and not found["feasible"]
+    assert found["measured_fidelity"] == "full"
+    assert (known["psnr_db_upper"] >= known["psnr_db"]).all()
 
 
 def test_a_table_without_trained_rows_measures_nothing() -> None:

@@ -1,8 +1,9 @@
 """The trained attacker: a residual convolutional decoder of its own for one topology.
 
-It starts from what the closed-form attacker recovers and learns what that one cannot express, so
-it is never weaker than it on the images it is trained on. Its trunk of residual blocks works on
-the grid of the features, or a grid near it, and one pixel shuffle brings it to image size.
+It starts from what the closed-form attacker recovers and learns what that one cannot express.
+Where there is nothing to learn it can end up weaker; the stronger of the two is what counts. Its
+trunk of residual blocks works on the grid of the features, or a grid near it, and one pixel shuffle
+brings it to image size.
 """
 
 from __future__ import annotations

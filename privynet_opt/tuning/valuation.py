@@ -49,8 +49,8 @@ def possible_in_closed_form(
 ) -> Bools:
     """Return which topologies the closed-form attack leaves within the limit on ``psnr_db``.
 
-    A trained measurement runs that attack, too, on the same images, and reports the stronger one:
-    what it recovers is no prediction but the least that any measurement will show.
+    Whoever trains a decoder can run that attack, too: what it recovers is no prediction but the
+    least that a topology leaks, whatever is trained for it.
 
     Args:
         topologies: Columns `TOPOLOGY_COLUMNS`.
