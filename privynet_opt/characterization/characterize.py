@@ -98,7 +98,8 @@ def characterize(
     output = output.resolve()
     inputs = StudyInputs.load(spec, data, weights, skip_bad)
     cuts = inputs.cuts
-    folder = MeasurementFolder(output)
+    folder, table = MeasurementFolder(output), output / "characterization.csv"
+    folder.check_that_nothing_is_lost(table)
     folder.claim(inputs.identity(start))
     wanted = plan(spec, cuts, fidelities, n_trained)
     attacks = [DOUBLED] if double_capacity else []
@@ -130,7 +131,6 @@ def characterize(
         for cut in in_order
     ]
     described = inputs.sidecar(torch.device(device), notes, start)
-    table = output / "characterization.csv"
 
     def write() -> None:
         rows = folder.rows()

@@ -25,7 +25,6 @@ from privynet_opt.characterization.results import (
 from privynet_opt.characterization.schema import GALLERY
 from privynet_opt.characterization.study_inputs import StudyInputs
 from privynet_opt.characterization.table import CharacterizationTable, load_table
-from privynet_opt.errors import TableError
 from privynet_opt.topology import LocalTopology
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ class Laboratory:
         self.folder.claim(self.inputs.identity())
         self._known_sidecar: dict[str, Any] = {}
         self.taken_over = self._take_over()
-        self._check_that_nothing_is_lost()
+        self.folder.check_that_nothing_is_lost(self.output / spec.table_path.name)
 
     @property
     def is_empty(self) -> bool:
@@ -161,17 +160,6 @@ class Laboratory:
             self.folder.add_searched(entry)
         self._known_sidecar = known.sidecar
         return {str(name): int(n) for name, n in rows["fidelity"].value_counts().items()}
-
-    def _check_that_nothing_is_lost(self) -> None:
-        path = self.output / self.spec.table_path.name
-        if path.exists():
-            rows = load_table(path).rows.to_dict("records")
-            if not all(self.folder.has(without_nan(row)) for row in rows):
-                raise TableError(
-                    f"`output` must hold a table that was measured there, with the same weights, "
-                    f"images and recipes, but {path} has rows of another origin, which would be "
-                    "lost. Choose another --output folder."
-                )
 
     def _described(self, n_rows: int) -> dict[str, Any]:
         """Return the sidecar: of the table that rows were taken over from, if any were."""

@@ -22,6 +22,7 @@ from typing import Any
 from privynet_opt.characterization.schema import (
     COLUMNS,
     FIDELITIES,
+    KEY,
     SCHEMA_VERSION,
     measurement_name,
 )
@@ -189,8 +190,37 @@ class MeasurementFolder:
                 f"{self.folder} was begun with another. Choose another --output folder."
             )
 
+    def check_that_nothing_is_lost(self, table: Path) -> None:
+        """Make sure that a table which will be written from this folder has no other rows.
+
+        Args:
+            table: The CSV file, which need not exist.
+
+        Raises:
+            TableError: If it has rows that were not measured here.
+        """
+        if not table.exists():
+            return
+        with table.open(newline="", encoding="utf-8") as stream:
+            lost = sum(not self.has(_key(cells)) for cells in csv.DictReader(stream))
+        if lost:
+            raise TableError(
+                "`output` must hold a table that was measured there, with the same weights, images "
+                f"and recipes, but {lost:,} rows of {table} are of another origin and would be "
+                "lost. Choose another --output folder."
+            )
+
     def _path(self, key: Mapping[str, Any]) -> Path:
         return self.folder / f"{measurement_name(key)}.json"
+
+
+def _key(cells: Mapping[str, str]) -> Row:
+    """Return the key of a row as it is written in a table."""
+    return {
+        name: float(cells[name]) if name in SENDING_DEFAULTS else cells[name]
+        for name in KEY
+        if name in cells
+    }
 
 
 def _read_row(path: Path) -> Row:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -190,6 +191,15 @@ def test_measurements_of_other_weights_are_not_mixed(study, measured, tmp_path):
     torch.save(SmallCNN().state_dict(), other)
     with pytest.raises(TableError, match=r"the same weights.*Choose another --output"):
         characterize(study, None, str(other), measured.parent)
+
+
+def test_rows_that_only_the_table_holds_are_not_lost(study, measured, tmp_path):
+    for name in ("characterization.csv", "characterization.json", "study.toml"):
+        shutil.copyfile(measured.parent / name, tmp_path / name)  # as a copied study is
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(TableError, match=r"would be lost\. Choose another --output"):
+        characterize(study, None, None, tmp_path, fidelities=("screen",))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_worker_processes_measure_the_same(study, measured, tmp_path):

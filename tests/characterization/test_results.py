@@ -12,6 +12,7 @@ from privynet_opt.characterization.results import (
     MeasurementFolder,
     copy_study_file,
     write_atomically,
+    write_table,
 )
 from privynet_opt.errors import OutputError, TableError
 from privynet_opt.topology import SENDING_DEFAULTS
@@ -34,6 +35,21 @@ ROW = {
     "cloud_epochs": 0,
     "seconds": 0.1,
 }
+
+
+@pytest.mark.parametrize("sent", [{}, {"feature_bits": 8, "noise_std": 0.125}])
+def test_a_table_is_not_written_over_by_a_folder_that_lacks_a_row_of_it(tmp_path, sent):
+    folder, row = MeasurementFolder(tmp_path), {**ROW, **sent}
+    table = tmp_path / "characterization.csv"
+    folder.check_that_nothing_is_lost(table)  # there is none yet
+    write_table(table, [row, {**row, "kept_filters": 5}], ["conv1"], {})
+    folder.add(row)
+    before = table.read_bytes()
+    with pytest.raises(TableError, match=r"but 1 rows of .* would be lost"):
+        folder.check_that_nothing_is_lost(table)
+    folder.add({**row, "kept_filters": 5})
+    folder.check_that_nothing_is_lost(table)
+    assert table.read_bytes() == before
 
 
 def test_a_row_comes_back_as_it_was_stored(tmp_path):
