@@ -120,23 +120,39 @@ def state_sha256(network: nn.Module, without: frozenset[str] = frozenset()) -> s
     return digest.hexdigest()
 
 
+def check_named(name: str, weights: str) -> None:
+    """Make sure that a network has weights of a name; nothing is downloaded.
+
+    Args:
+        name: As for `load_backbone`.
+        weights: torchvision's name, or ``"none"``.
+
+    Raises:
+        NetworkError: If there is no such network, or it has no such weights.
+    """
+    offered = []
+    if name != "small_cnn":
+        models = torchvision().models
+        known = models.list_models(module=models)
+        if name not in known:
+            raise NetworkError(
+                f"`network` must be a torchvision classification network or 'small_cnn', but got "
+                f"{name!r}. " + did_you_mean(name, [*known, "small_cnn"])
+            )
+        offered = [w.name for w in models.get_model_weights(name)]
+    if weights not in (*offered, "none"):
+        theirs = f", or torchvision weights of {name}" if offered else ""
+        raise NetworkError(
+            f"`weights` must be a file that exists, 'none'{theirs}, but got {weights!r}. "
+            + did_you_mean(weights, [*offered, "none"])
+        )
+
+
 def _build(name: str, weights: str | None) -> nn.Module:
+    check_named(name, weights or "none")
     if name == "small_cnn":
         return SmallCNN()
     models = torchvision().models
-    known = models.list_models(module=models)
-    if name not in known:
-        raise NetworkError(
-            f"`network` must be a torchvision classification network or 'small_cnn', but got "
-            f"{name!r}. " + did_you_mean(name, [*known, "small_cnn"])
-        )
-    if weights is not None:
-        offered = [w.name for w in models.get_model_weights(name)]
-        if weights not in offered:
-            raise NetworkError(
-                f"`weights` must be a file, 'none', or torchvision weights of {name}, but got "
-                f"{weights!r}. " + did_you_mean(weights, [*offered, "none"])
-            )
     try:
         network: nn.Module = models.get_model(name, weights=weights)
     except OSError as error:

@@ -62,6 +62,12 @@ def test_weights_of_another_network_are_refused(tmp_path):
         load_backbone("small_cnn", save(state, tmp_path / "w.pth"))
 
 
+@pytest.mark.parametrize("name", ["small_cnn", "resnet18"])
+def test_weights_that_are_neither_a_file_nor_known_are_refused(name):
+    with pytest.raises(NetworkError, match=r"`weights` must be a file that exists, .* got 'nope'"):
+        load_backbone(name, "nope")
+
+
 def test_unexpected_tensor_is_named(tmp_path):
     state = {**SmallCNN().state_dict(), "extra": torch.zeros(1)}
     with pytest.raises(NetworkError, match="'extra' does not exist"):
