@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from privynet_opt.characterization.results import write_atomically
-from privynet_opt.errors import StudyError
-from privynet_opt.study_spec import STUDY_NAME, load_study
+from privynet_opt.errors import DataError, StudyError
+from privynet_opt.study_spec import STUDY_NAME, list_studies, load_study
 from privynet_opt.topology import CLOSED_FORM_STRATEGIES
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ NOT_MIRRORABLE = ("digits", "SVHN")
 
 TEMPLATE = """\
 # Measure for a while and answer:
-#   privynet-opt tune --study {folder}{data_option} --budget 30m
+#   privynet-opt tune {how} --budget 30m
 # Or measure by the plan below, then search:
-#   privynet-opt characterize --study {folder}{data_option} --output measured
+#   privynet-opt characterize {how} --output measured
 #   privynet-opt run --study measured
 name = {name}
 title = {title}
@@ -100,7 +101,7 @@ def write_study(
         PrivyNetOptError: If network, weights or images cannot be used.
     """
     from privynet_opt.datasets.load import kind_of, load_images
-    from privynet_opt.networks.backbone import load_backbone
+    from privynet_opt.networks.backbone import check_named, load_backbone
     from privynet_opt.networks.cuts import find_cuts
 
     name = directory.resolve().name
@@ -109,18 +110,32 @@ def write_study(
             "`new-study` must be named by letters, digits, dots, dashes and underscores, but got "
             f"{name!r}. Choose another folder name."
         )
+    shipped = [study.name for study in list_studies()]
+    if name in shipped:
+        raise StudyError(
+            f"`new-study` must not be named as a shipped study ({', '.join(shipped)}), which "
+            f"--study would take instead, but got {name!r}. Choose another folder name."
+        )
     file = directory / "study.toml"
     if file.exists():
         raise StudyError(f"`new-study` must not replace a study, but {file} exists. Remove it.")
     weights = weights or ("none" if network == "small_cnn" else USUAL_WEIGHTS)
     is_file = Path(weights).suffix != "" or Path(weights).is_file()
     weights = str(Path(weights).resolve()) if is_file else weights
+    if not is_file:
+        check_named(network, weights)
     cuts = find_cuts(load_backbone(network, weights if is_file else "none").graph, image_size)
     kind = kind_of(data)
     train, test = load_images(kind, data, image_size, skip_bad=skip_bad)
+    shares = _shares(len(train), None if test is None else len(test))
+    if len(train.class_names) < 2 or min(shares.values()) < 1:
+        raise DataError(
+            "`data` must have images of two classes or more, and enough to divide among cloud, "
+            f"attacker and scoring, but {data} has {len(train):,} of {len(train.class_names)}. "
+            "Give more images, one sub-folder per class."
+        )
     text = TEMPLATE.format(
-        folder=directory,
-        data_option="" if data is None else f" --data {data}",
+        how=study_options(directory, data),
         name=json.dumps(name),
         title=json.dumps(f"{network} on {kind}"),
         network=json.dumps(network),
@@ -132,11 +147,22 @@ def write_study(
         cuts="\n".join(_cut_line(cut) for cut in cuts),
         kept_filters=_counts(max(cut.channels for cut in cuts)),
         strategies=json.dumps(list(CLOSED_FORM_STRATEGIES)),
-        **_shares(len(train), None if test is None else len(test)),
+        **shares,
     )
     write_atomically(file, text)
     load_study(file)
     return file
+
+
+def study_options(directory: Path, data: Path | None) -> str:
+    """Return how a study is named on the command line, for a shell.
+
+    Args:
+        directory: Its folder.
+        data: Where its images are; None for those the package can make.
+    """
+    options = ["--study", str(directory), *([] if data is None else ["--data", str(data)])]
+    return shlex.join(options)
 
 
 def _cut_line(cut: Cut) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from privynet_opt.cli import main
-from privynet_opt.errors import NetworkError, StudyError
+from privynet_opt.errors import DataError, NetworkError, StudyError
 from privynet_opt.new_study import write_study
 from privynet_opt.study_spec import load_study
 
@@ -59,11 +59,34 @@ def test_what_is_written_can_be_measured(
     assert (out / "characterization.csv").exists()
 
 
+def test_the_commands_that_are_told_are_for_a_shell(
+    tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "my images"
+    folder.mkdir()
+    study, data = folder / "shapes", images.rename(folder / "mine.npz")
+    arguments = ["--network", "small_cnn", "--image-size", "8"]
+    assert main(["new-study", str(study), "--data", str(data), *arguments]) == 0
+    named = f"--study '{study}' --data '{data}'"
+    assert f"privynet-opt tune {named} --budget 30m" in capsys.readouterr().out
+    assert f"#   privynet-opt tune {named} --budget 30m" in (study / "study.toml").read_text()
+
+
 def test_mistakes_are_named_before_anything_is_written(tmp_path: Path, images: Path) -> None:
     with pytest.raises(NetworkError, match="'resnet81'"):
         write_study(tmp_path / "a", "resnet81", images)
     with pytest.raises(NetworkError, match=r"gone\.pth does not exist"):
         write_study(tmp_path / "a", "resnet18", images, weights="gone.pth")
+    for network in ("small_cnn", "vgg16"):
+        with pytest.raises(NetworkError, match="got 'IMAGENET1K_V9'"):
+            write_study(tmp_path / "a", network, images, weights="IMAGENET1K_V9")
+    with pytest.raises(StudyError, match=r"named as a shipped study .* got 'digits'"):
+        write_study(tmp_path / "digits", "small_cnn", images)
+    for labels in (np.arange(2), np.zeros(420, dtype=int)):
+        few = tmp_path / "few.npz"
+        np.savez(few, images=np.zeros((len(labels), 8, 8, 3), dtype=np.uint8), labels=labels)
+        with pytest.raises(DataError, match=r"images of two classes .* but .*few\.npz has"):
+            write_study(tmp_path / "a", "small_cnn", few, image_size=8)
     with pytest.raises(StudyError, match="letters, digits"):
         write_study(tmp_path / "a b", "resnet18", images)
     assert not (tmp_path / "a").exists()

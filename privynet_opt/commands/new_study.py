@@ -42,14 +42,13 @@ def new_study(asked: argparse.Namespace) -> int:
     Args:
         asked: Parsed arguments of ``new-study``.
     """
-    from privynet_opt.new_study import write_study
+    from privynet_opt.new_study import study_options, write_study
 
     file = write_study(
         asked.name, asked.network, asked.data, asked.weights, asked.image_size, asked.skip_bad
     )
-    data = "" if asked.data is None else f" --data {asked.data}"
     print(f"Written: {file}")
-    how = f"--study {asked.name}{data}"
+    how = study_options(asked.name, asked.data)
     print(f"Measure for a while, and answer: privynet-opt tune {how} --budget 30m")
     print(f"Or measure by its plan: privynet-opt characterize {how} --output measured")
     return OK
