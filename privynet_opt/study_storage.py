@@ -29,6 +29,9 @@ ones may belong to another process that works on the same study."""
 
 JOURNAL_SUFFIXES = (".journal", ".log")
 
+JOURNAL_START = b'{"op_code":'
+"""How Optuna begins every line of a journal; a first line torn by a crash is known by it."""
+
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
@@ -53,7 +56,8 @@ def open_storage(storage: str | BaseStorage | None) -> BaseStorage:
 
     Returns:
         The storage. A journal whose last line was torn by a crash is cut back to its last whole
-        line first; the next write would otherwise corrupt it.
+        line first; the next write would otherwise corrupt it. A file that is no journal is left as
+        it is.
 
     Raises:
         OutputError: If it is none of these, or cannot be opened.
@@ -62,12 +66,12 @@ def open_storage(storage: str | BaseStorage | None) -> BaseStorage:
         return InMemoryStorage()
     if isinstance(storage, BaseStorage):
         return storage
-    if "://" in storage:
+    if isinstance(storage, str) and "://" in storage:
         return _open_database(storage)
-    if Path(storage).suffix in JOURNAL_SUFFIXES:
+    if isinstance(storage, str) and Path(storage).suffix in JOURNAL_SUFFIXES:
         return _open_journal(Path(storage))
     raise OutputError(
-        f"`storage` must be a database URL or a journal file, but got {storage!r}. "
+        f"`storage` must be text, a database URL or a journal file, but got {storage!r}. "
         "Write for example sqlite:///study.db or study.journal."
     )
 
@@ -181,6 +185,8 @@ def _open_journal(path: Path) -> BaseStorage:
     # The lock is a symbolic link beside the file: with a relative path it would point nowhere.
     path = path.expanduser().absolute()
     try:
+        if not _may_become_journal(path):
+            raise ValueError("it is no journal of Optuna; name another file")
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = JournalFileSymlinkLock(str(path))
         backend = JournalFileBackend(str(path), lock_obj=lock)
@@ -192,6 +198,21 @@ def _open_journal(path: Path) -> BaseStorage:
         return JournalStorage(backend)
     except (OSError, ValueError, KeyError) as error:
         raise _unusable(str(path), error) from error
+
+
+def _may_become_journal(path: Path) -> bool:
+    """Return whether a file is missing, empty, or a journal, be it one with a torn first line."""
+    if not path.exists():
+        return True
+    with path.open("rb") as file:
+        first = file.readline()
+    if not first.endswith(b"\n"):
+        return JOURNAL_START.startswith(first[: len(JOURNAL_START)])
+    try:
+        entry = json.loads(first)
+    except ValueError:
+        return False
+    return isinstance(entry, dict) and "op_code" in entry
 
 
 def cut_torn_line(path: Path) -> bool:

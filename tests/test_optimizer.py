@@ -243,6 +243,41 @@ def test_only_a_torn_last_line_is_cut(tmp_path: Path) -> None:
         assert path.read_bytes() == kept
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"12:00 started\n12:01 no newline at the end",
+        b"one line without its end",
+        b"one whole line\n",
+        b'{"time": 1}\n{"time": 2}\n{"ti',
+        b"[1]\n",
+        b"\xff\xfe\x00\n",
+        b"\n",
+    ],
+)
+def test_a_file_that_is_no_journal_is_refused_and_left_as_it_was(
+    content: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "my.log"
+    path.write_bytes(content)
+    with pytest.raises(OutputError, match=r"`storage` must be usable.*no journal") as caught:
+        open_storage(str(path))
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == content
+    assert [p.name for p in tmp_path.iterdir()] == ["my.log"]
+
+
+@pytest.mark.parametrize("torn", [b"", b"{", b'{"op_co', b'{"op_code":0,"worker_id":"x","stu'])
+def test_a_first_run_killed_in_its_first_line_is_begun_again(
+    torn: bytes, space: SearchSpace, tmp_path: Path
+) -> None:
+    path = tmp_path / "study.journal"
+    path.write_bytes(torn)
+    _, outcome = run(problem_of(space), replace(SETTINGS, n_trials=2), str(path))
+    assert outcome.n_trials == 2
+    assert all(json.loads(line) for line in path.read_text().splitlines())
+
+
 def test_a_relative_journal_path_works(
     space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
