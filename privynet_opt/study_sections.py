@@ -228,7 +228,9 @@ def read_search(section: Section) -> SearchSpec:
         objectives=objectives,
         constraints=constraints,
         n_trials=_positive(section, "n_trials", 1000),
-        seed=section.take("seed", int, 0, "be at least 0", lambda seed: seed >= 0),
+        seed=section.take(
+            "seed", int, 0, "be at least 0 and below 2**32", lambda seed: 0 <= seed < 2**32
+        ),
         sampler=section.take_known("sampler", SAMPLERS, "nsga2"),
         confidence=section.take(
             "confidence", float, 0.9, "lie between 0 and 1", lambda level: 0 < level < 1

@@ -6,6 +6,7 @@ stage of the flow: everything to the right is told by a `StudySpec` what to do.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,13 +91,19 @@ def load_study(name_or_path: str | Path) -> StudySpec:
 
     Raises:
         UnknownStudyError: If neither a shipped study nor a path has this name.
-        StudyError: If the file cannot be read; the message names every fault.
+        StudyError: If it is no name or path at all, or the file cannot be read; the message names
+            every fault.
 
     Example:
         >>> load_study("cifar10").network.name
         'vgg16'
     """
     shipped = _shipped()
+    if not isinstance(name_or_path, (str, os.PathLike)):
+        raise StudyError(
+            f"`study` must be a name or a path, but got {name_or_path!r}. "
+            f"{did_you_mean('', shipped)}"
+        )
     if str(name_or_path) in shipped:
         return _read_study(shipped[str(name_or_path)] / "study.toml")
     path = Path(name_or_path).expanduser()

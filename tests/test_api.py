@@ -153,10 +153,13 @@ def test_settings_replace_those_of_the_study(fitted_toy: Path) -> None:
         ({"n_trials": 0}, StudyError, "`n_trials` must be at least 1, but got 0"),
         ({"n_trials": True}, StudyError, "`n_trials` must be a whole number"),
         ({"seed": -1}, StudyError, "`seed` must be at least 0"),
+        ({"seed": 2**40}, StudyError, r"`seed` must be at least 0 and below 2\*\*32"),
         ({"sampler": "nsga"}, StudyError, "`sampler` must be known"),
         ({"confidence": 90}, StudyError, "`confidence` must lie between 0 and 1"),
         ({"study": "cifra10"}, UnknownStudyError, "Did you mean 'cifar10'"),
+        ({"study": 5}, StudyError, "`study` must be a name or a path, but got 5"),
         ({"storage": "nonsense"}, OutputError, "database URL or a journal file"),
+        ({"storage": 7}, OutputError, "database URL or a journal file, but got 7"),
     ],
 )
 def test_bad_input_names_the_thing_before_any_search(

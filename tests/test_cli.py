@@ -294,8 +294,20 @@ def test_audit_prints_what_was_compared_and_what_breaks_a_rule(
     printed = capsys.readouterr().out
     assert "more of the same channels leak no less" in printed
     assert "too weakly" not in printed
-    assert main(["audit", "--study", str(toy_study), "--noise-db", "-20"]) == 0
+    rows = toy_rows()
+    for row in rows:
+        row["psnr_db"] += 20 * (row["fidelity"] == "screen")
+    write_toy_table(toy_study / "characterization.csv", rows)
+    assert main(["audit", "--study", str(toy_study), "--noise-db", "0"]) == 0
     assert "attacked too weakly" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("noise", ["nan", "inf", "-inf", "-1"])
+def test_audit_refuses_noise_that_is_no_finite_number_from_zero(
+    noise: str, toy_study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = one_line(capsys, "audit", "--study", toy_study, f"--noise-db={noise}")
+    assert f"--noise-db: must be a finite number from 0, but got {noise}." in line
 
 
 def test_audit_lists_some_of_many_weak_attacks_that_a_stronger_one_answers(

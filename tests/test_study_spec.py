@@ -64,6 +64,11 @@ def test_an_unknown_name_hints_at_the_closest_study() -> None:
         load_study("cifar1")
 
 
+def test_what_is_neither_name_nor_path_is_refused() -> None:
+    with pytest.raises(StudyError, match=r"`study` must be a name or a path, but got 5\. Known: "):
+        load_study(5)  # type: ignore[arg-type]
+
+
 def test_a_folder_without_a_study_says_what_is_missing(tmp_path: Path) -> None:
     assert "study.toml does not exist" in fault_of(tmp_path)
 
@@ -103,6 +108,11 @@ def test_a_binary_file_is_refused(tmp_path: Path) -> None:
         ("confidence = 0.9", "confidence = 90", ["`search.confidence` must lie between 0 and 1"]),
         ("n_trials = 200", "n_trials = 2e2", ["`search.n_trials` must be a whole number"]),
         ("seed = 0", "seed = -1", ["`search.seed` must be at least 0"]),
+        (
+            "seed = 0",
+            "seed = 4294967296",
+            ["`search.seed` must be at least 0 and below 2**32, but got 4294967296"],
+        ),
         ('"accuracy", ', '"acc", ', ["`objective` must name a metric, but got 'acc'"]),
         ("psnr_db <= 17.5", "psnr_db <= 17.5 dB", ['Write "psnr_db <= 17.5"']),
         (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from privynet_opt.characterization.schema import NOISE_DB
-from privynet_opt.commands.options import OK, Commands, add_study, finish
+from privynet_opt.commands.options import OK, Commands, add_study, decibels, finish
 
 
 def add_to(commands: Commands) -> None:
@@ -26,7 +26,7 @@ def add_to(commands: Commands) -> None:
     add_study(add)
     add(
         "--noise-db",
-        type=float,
+        type=decibels,
         default=NOISE_DB,
         metavar="DB",
         help=f"differences up to so many dB are noise ({NOISE_DB})",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, TypeAlias
@@ -120,4 +121,19 @@ def positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, but got {text}")
+    return number
+
+
+def decibels(text: str) -> float:
+    """Read a finite number of decibels from 0.
+
+    Args:
+        text: What the user wrote.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is less or not finite.
+    """
+    number = float(text)
+    if not (math.isfinite(number) and number >= 0):
+        raise argparse.ArgumentTypeError(f"must be a finite number from 0, but got {text}")
     return number

@@ -7,8 +7,10 @@ to it (``conv6``; ``conv7p`` after the pooling that follows), a block by its mod
 
 from __future__ import annotations
 
+import io
 import operator
 from collections.abc import Iterable
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 
 import torch
@@ -105,11 +107,12 @@ def find_cuts(graph: fx.GraphModule, image_size: int) -> list[Cut]:
     """
     sample = torch.zeros(1, 3, image_size, image_size)
     try:
-        ShapeProp(graph).propagate(sample)
+        with redirect_stderr(io.StringIO()):  # where ShapeProp prints a traceback before it raises
+            ShapeProp(graph).propagate(sample)
     except RuntimeError as error:
         raise NetworkError(
-            f"`image_size` must suit the network, but image_size={image_size} fails: "
-            f"{str(error).splitlines()[0]}. Use larger images."
+            f"`image_size` must suit the network, but {type(graph).__name__} cannot process images "
+            f"of image_size={image_size}. Use a larger size."
         ) from error
     single = single_tensor_nodes(graph.graph)
     convolutions = 0

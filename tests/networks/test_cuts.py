@@ -51,6 +51,13 @@ def test_unknown_cut_is_answered_with_the_nearest(load):
         choose_cuts(cuts, ["conv5p"])
 
 
-def test_image_too_small_for_the_network_is_said(load):
-    with pytest.raises(NetworkError, match="image_size=8 fails"):
-        find_cuts(load("vgg16").graph, 8)
+@pytest.mark.parametrize(("name", "size"), [("vgg16", 8), ("small_cnn", 2)])
+def test_image_too_small_for_the_network_is_one_line_without_internals(load, capsys, name, size):
+    backbone = load(name)
+    with pytest.raises(NetworkError) as caught:
+        find_cuts(backbone.graph, size)
+    assert str(caught.value) == (
+        f"`image_size` must suit the network, but {type(backbone.network).__name__} cannot process "
+        f"images of image_size={size}. Use a larger size."
+    )
+    assert capsys.readouterr().err == ""
