@@ -27,6 +27,9 @@ FRONT = "front.json"
 
 VALIDATION = "validation.json"
 
+INSIDE = "./"
+"""How the path of a study begins that lies in the folder of its result."""
+
 DIGITS = 6
 """Significant digits of predictions in the files; far below the proxies' errors."""
 
@@ -70,9 +73,15 @@ def save_result(result: OptimizationResult, directory: Path) -> dict[str, Path]:
     Raises:
         OutputError: If one of them cannot be written, for instance on a full disk.
     """
+    prepare_output(directory)
     texts = {
         "front.csv": csv_text(result.front),
-        FRONT: json.dumps(front_content(result), indent=1, ensure_ascii=False) + "\n",
+        FRONT: json.dumps(
+            front_content(result) | {"study_path": _place(result.spec.argument, directory)},
+            indent=1,
+            ensure_ascii=False,
+        )
+        + "\n",
         "candidates.csv": csv_text(result.candidates),
         "study.journal": journal_text(result.study),
     }
@@ -89,7 +98,7 @@ def read_front(directory: Path) -> dict[str, Any]:
         directory: The folder that a result was saved to.
 
     Returns:
-        Plain data.
+        Plain data; ``study_path`` as `load_study` takes it, also where the folder was moved.
 
     Raises:
         OutputError: If the folder holds no result that this version can read.
@@ -103,7 +112,17 @@ def read_front(directory: Path) -> dict[str, Any]:
         raise _no_result(path, type(error).__name__) from error
     if missing:
         raise _no_result(path, f"{missing[0]!r} is missing")
+    if saved["study_path"].startswith(INSIDE):
+        saved["study_path"] = str(directory.resolve() / saved["study_path"])
     return saved
+
+
+def _place(argument: str, directory: Path) -> str:
+    """Return where a study is, from the result's folder if it lies inside: both may be moved."""
+    place, folder = Path(argument), directory.resolve()
+    if place.is_absolute() and place.resolve().is_relative_to(folder):
+        return INSIDE + place.resolve().relative_to(folder).as_posix()
+    return argument
 
 
 def _no_result(path: Path, why: str) -> OutputError:

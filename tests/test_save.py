@@ -3,15 +3,17 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from pathlib import Path
 
 import optuna
 import pandas as pd
 import pytest
 
+from privynet_opt.api import optimize, reopen
 from privynet_opt.errors import OutputError
 from privynet_opt.result import OptimizationResult
-from privynet_opt.save import prepare_output
+from privynet_opt.save import prepare_output, read_front
 from privynet_opt.topology import SENDING_DEFAULTS
 
 
@@ -35,6 +37,18 @@ def test_candidates_hold_the_whole_space(toy_result: OptimizationResult, tmp_pat
     read = pd.read_csv(toy_result.save(tmp_path)["candidates.csv"])
     assert len(read) == len(toy_result.candidates)
     assert read["on_front"].sum() == len(toy_result.front)
+
+
+def test_a_result_that_holds_its_study_can_be_moved(toy_study: Path, tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    shutil.copytree(toy_study, here / "study")
+    optimize(["psnr_db <= 17.5"], study=here / "study", n_trials=5).save(here)
+    outside = tmp_path / "outside"
+    optimize(["psnr_db <= 17.5"], study=here / "study", n_trials=5).save(outside)
+    assert read_front(outside)["study_path"] == str(here / "study")
+    here.rename(there)
+    assert Path(read_front(there)["study_path"]) == there / "study"
+    assert reopen(there).table.path == there / "study" / "characterization.csv"
 
 
 def test_json_holds_question_answer_and_provenance(
@@ -95,6 +109,17 @@ def test_a_full_disk_is_one_line_and_keeps_the_files_of_before(
         toy_result.save(tmp_path)
     assert "\n" not in str(caught.value)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_a_file_in_place_of_the_folder_is_one_line_and_stays(
+    toy_result: OptimizationResult, tmp_path: Path
+) -> None:
+    path = tmp_path / "api.py"
+    path.write_text("mine")
+    with pytest.raises(OutputError, match=r"`output` must be a folder .*api\.py") as caught:
+        toy_result.save(path)
+    assert "\n" not in str(caught.value)
+    assert path.read_text() == "mine"
 
 
 def test_a_folder_that_cannot_be_written_is_found_before_the_search(tmp_path: Path) -> None:

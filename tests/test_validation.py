@@ -132,7 +132,7 @@ def test_a_shipped_study_is_copied_before_it_is_extended(tmp_path: Path, measure
     assert table.path.read_bytes() == shipped
     copied = load_table(out / "study" / "characterization.csv")
     assert copied.rows["training_seed"].max() == table.rows["training_seed"].max() + 1
-    assert json.loads((out / "front.json").read_text())["study_path"] == str(out / "study")
+    assert json.loads((out / "front.json").read_text())["study_path"] == "./study"
     # Another question in the same folder starts from the shipped study; nothing measured is lost.
     limits = ("--constraint", "psnr_db <= 15")
     assert (

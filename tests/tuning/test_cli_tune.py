@@ -62,7 +62,7 @@ def test_an_unmeasured_study_is_measured_answered_and_searchable(
         *("study.toml", "characterization.csv", "characterization.json", "tuning.json"),
         *("report.html", "front.csv", "front.json", "candidates.csv", "study.journal"),
     }
-    assert json.loads((out / "front.json").read_text())["study_path"] == str(out)
+    assert json.loads((out / "front.json").read_text())["study_path"] == "./."
     assert main(["run", "--study", str(out), "--output", str(tmp_path / "again"), "--quiet"]) == 0
     # The same command once more measures nothing and answers alike.
     capsys.readouterr()
@@ -95,6 +95,12 @@ def test_a_wrong_budget_is_one_line_before_anything_is_written(
     assert main([*command(study, out), f"--budget={budget}"]) == 2
     assert "Write for example 90s, 30m or 2h" in capsys.readouterr().err
     assert not made and not out.exists()
+
+
+def test_the_help_says_which_runs_share_a_budget(capsys):
+    assert main(["tune", "--help"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "all runs of the same question in the same --output together" in told
 
 
 def test_a_budget_too_short_for_any_answer_says_what_it_takes(study: Path, tmp_path: Path, made):
