@@ -15,6 +15,7 @@ from privynet_opt.report.verdict import verdict
 from privynet_opt.report.words import (
     format_difference,
     format_interval,
+    format_level,
     format_value,
     readable_scale,
     topologies_in_words,
@@ -81,7 +82,7 @@ def verdict_lines(result: OptimizationResult) -> list[str]:
     told = verdict(result)
     lines = [f"Recommended: {told.topology}", *wrapped(told.sentence), ""]
     fidelity = result.proxies.fidelity
-    level = f"{100 * result.spec.search.confidence:.4g}% interval"
+    level = f"{format_level(result.spec.search.confidence)} interval"
     known = f"measured ({best['measured_fidelity']})" if best["measured"] else "measured"
     head = ("", f"predicted ({fidelity})", level, known)
     lines += aligned([head, *_values(result, best)], "<>>>")

@@ -62,6 +62,14 @@ def test_an_answer_without_limits_says_so(toy_result: OptimizationResult) -> Non
     assert not any(line.strip().startswith("limit ") for line in lines)
 
 
+def test_a_choice_that_may_miss_the_front_is_explained(toy_result: OptimizationResult) -> None:
+    asked = replace(toy_result, objectives=("psnr_db", "ssim"))
+    told, plain = (" ".join(" ".join(verdict_lines(r)).split()) for r in (asked, toy_result))
+    said = "need not be on the front of these objectives: psnr_db, ssim."
+    assert said in told
+    assert "need not be on the front" not in plain
+
+
 def test_a_short_front_is_printed_whole(toy_result: OptimizationResult) -> None:
     few = replace(toy_result, front=toy_result.front.head(3))
     lines = front_lines(few)

@@ -55,8 +55,9 @@ def add_to(commands: Commands) -> None:
         "--budget",
         default="30m",
         metavar="TIME",
-        help="how long to measure, such as 90s, 30m or 2h, all runs in the same --output together; "
-        "a measurement that has begun is finished (30m)",
+        help="how long to measure, such as 90s, 30m or 2h, all runs of the same question in the "
+        "same --output together (a question is the limits, the confidence, whether extrapolation "
+        "is allowed, and the search space); a measurement that has begun is finished (30m)",
     )
     add_limits(add)
     add_measuring(add)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from privynet_opt.metrics import PREDICTED
 from privynet_opt.plain_text import aligned, wrapped
-from privynet_opt.report.words import format_interval, format_value
+from privynet_opt.report.words import format_interval, format_level, format_value
 from privynet_opt.topology import topology_words
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _comparison(bundle: Bundle) -> list[str]:
     """Return predictions beside what is measured."""
     content, values = bundle.manifest.content, bundle.told("values")
     costs, runtime = content["costs"], bundle.told("runtime")
-    rows = [("", "predicted", f"{values['confidence']:.0%} interval", "measured")]
+    rows = [("", "predicted", f"{format_level(values['confidence'])} interval", "measured")]
     for target in PREDICTED:
         lower, value, upper = values["predicted"][target]
         measured = values["measured"].get(target)

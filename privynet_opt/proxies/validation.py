@@ -128,6 +128,28 @@ def held_out(
     return means, spreads
 
 
+def supports(count: int, confidence: float) -> bool:
+    """Return whether so many scores have a conformal rank for a level: up to n / (n + 1).
+
+    Args:
+        count: Held-out rows.
+        confidence: Share of new rows to cover, in (0, 1).
+    """
+    return math.ceil((count + 1) * confidence) <= count
+
+
+def highest_level(count: int) -> float:
+    """Return the highest level that so many scores support, in whole hundredths of a percent.
+
+    Args:
+        count: Held-out rows.
+
+    Returns:
+        n / (n + 1), rounded down so that the level itself is supported.
+    """
+    return 10_000 * count // (count + 1) / 10_000
+
+
 def conformal_scale(scores: Floats, confidence: float) -> float:
     """Return by how many spreads an interval must reach to cover a new row.
 
@@ -141,9 +163,8 @@ def conformal_scale(scores: Floats, confidence: float) -> float:
         if that is more: wide, and no longer free of assumptions.
     """
     count = len(scores)
-    rank = math.ceil((count + 1) * confidence)
-    if rank <= count:
-        return float(np.sort(scores)[rank - 1])
+    if supports(count, confidence):
+        return float(np.sort(scores)[math.ceil((count + 1) * confidence) - 1])
     from scipy.special import stdtrit
 
     quantile = float(stdtrit(count, (1 + confidence) / 2))
@@ -205,7 +226,7 @@ def group_scale(
         where its own are too few for the level.
     """
     own = groups == group
-    if math.ceil((own.sum() + 1) * confidence) > own.sum():
+    if not supports(int(own.sum()), confidence):
         return conformal_scale(scores, confidence)
     return max(
         conformal_scale(scores[own], confidence),

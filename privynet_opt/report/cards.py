@@ -35,7 +35,13 @@ from privynet_opt.report.pareto_info import pareto_info
 from privynet_opt.report.prices import price_note, price_rows
 from privynet_opt.report.provenance import provenance
 from privynet_opt.report.verdict import verdict
-from privynet_opt.report.words import axis_title, format_correlation, format_difference, label
+from privynet_opt.report.words import (
+    axis_title,
+    format_correlation,
+    format_difference,
+    format_level,
+    label,
+)
 
 if TYPE_CHECKING:
     from privynet_opt.proxies import ProxyValidation
@@ -243,7 +249,7 @@ def _proxies(result: OptimizationResult) -> Card:
         "Proxies are models fitted to the measurements; they predict every other topology. Each "
         "mark is a measurement that its proxy had not seen: all measurements of its cut and number "
         "of filters were held out. On the dotted line the prediction is exact; bars are "
-        f"{result.spec.search.confidence:.0%} intervals.",
+        f"{format_level(result.spec.search.confidence)} intervals.",
         "Proxies",
         "figures",
         slots=slots,

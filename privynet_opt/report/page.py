@@ -19,6 +19,7 @@ from privynet_opt.errors import OutputError
 from privynet_opt.report.cards import Card, cards
 from privynet_opt.report.comparison import comparison_cards
 from privynet_opt.report.palette import DARK, LIGHT
+from privynet_opt.report.provenance import measured_days
 from privynet_opt.report.words import DISPLAYS
 
 if TYPE_CHECKING:
@@ -82,6 +83,11 @@ def page(result: OptimizationResult) -> str:
 
 
 def _write(text: str, path: Path) -> Path:
+    if path.is_dir():
+        raise OutputError(
+            f"`path` must be a file, but got the folder {str(path)!r}. "
+            "Name a file in it, such as report.html."
+        )
     part = path.with_name(f"{path.name}.part")
     try:
         part.write_bytes(text.encode())
@@ -152,11 +158,9 @@ def _data(shown: tuple[Card, ...]) -> dict[str, Any]:
 
 
 def _subtitle(result: OptimizationResult) -> str:
-    side = result.table.sidecar
     rows = len(result.table.trained)
-    measured = [side.get("measured", {}), *side.get("extensions", [])]
-    days = sorted(day for told in measured for day in told.get("date", "").split(" to ") if day)
-    when = f", {' to '.join(dict.fromkeys([days[0], days[-1]]))}" if days else ""
+    days = measured_days(result.table.sidecar)
+    when = f", {days}" if days else ""
     return (
         f"{result.spec.network.name} on {result.spec.data.name} · {len(result.candidates):,} "
         f"topologies · {rows:,} trained measurements{when}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from privynet_opt import __version__
 from privynet_opt.characterization.schema import FIDELITIES
 from privynet_opt.metrics import METRICS
-from privynet_opt.report.words import format_value
+from privynet_opt.report.words import format_level, format_value
 
 if TYPE_CHECKING:
     from privynet_opt.result import OptimizationResult
@@ -43,15 +43,28 @@ def provenance(result: OptimizationResult) -> tuple[Group, ...]:
     """
     side, spec = result.table.sidecar, result.spec
     network, data = side.get("network", {}), side.get("data", {})
-    measured = side.get("measured", {})
     return (
         Group("Study", tuple(_study(result))),
         Group("Network", tuple(_known(network, first={"name": spec.network.name}))),
         Group("Data", tuple(_known(data, first={"name": spec.data.name}))),
-        Group("Measurements", tuple(_measurements(result, measured))),
+        Group("Measurements", tuple(_measurements(result))),
         Group("Recipes by fidelity", tuple(_known(side.get("fidelities", {})))),
         Group("Software of this result", tuple(_software())),
     )
+
+
+def measured_days(sidecar: Mapping[str, Any]) -> str:
+    """Return when a table was measured, its extensions included.
+
+    Args:
+        sidecar: The table's sidecar.
+
+    Returns:
+        For example ``"2026-01-03"`` or ``"2026-01-03 to 2026-01-05"``; empty where not recorded.
+    """
+    measured = [sidecar.get("measured", {}), *sidecar.get("extensions", [])]
+    days = sorted(day for told in measured for day in told.get("date", "").split(" to ") if day)
+    return " to ".join(dict.fromkeys([days[0], days[-1]])) if days else ""
 
 
 def _study(result: OptimizationResult) -> Iterator[tuple[str, str]]:
@@ -60,22 +73,21 @@ def _study(result: OptimizationResult) -> Iterator[tuple[str, str]]:
     yield "objectives", ", ".join(map(str, result.objectives))
     yield "constraints", "; ".join(map(str, result.constraints)) or "none"
     yield "predictions are for fidelity", result.proxies.fidelity
-    yield "confidence of the intervals", f"{spec.search.confidence:.0%}"
+    yield "confidence of the intervals", format_level(spec.search.confidence)
     counted = "enumerated" if result.search.is_enumerated else "tried by the search"
     yield f"topologies {counted}", f"{len(result.candidates):,}"
     if search is not None:
         yield "search", f"{search.n_trials:,} trials, sampler {search.sampler}, seed {search.seed}"
 
 
-def _measurements(
-    result: OptimizationResult, measured: Mapping[str, Any]
-) -> Iterator[tuple[str, str]]:
+def _measurements(result: OptimizationResult) -> Iterator[tuple[str, str]]:
     table = result.table
     yield "table", table.path.name
     yield "table sha256", str(table.sidecar.get("table_sha256", "not recorded"))
     counts = dict(table.rows["fidelity"].value_counts())
     yield "rows", ", ".join(f"{counts[name]:,} {name}" for name in FIDELITIES if name in counts)
-    yield from _known(measured)
+    measured, days = table.sidecar.get("measured", {}), measured_days(table.sidecar)
+    yield from _known({**measured, "date": days} if days else measured)
 
 
 def _known(

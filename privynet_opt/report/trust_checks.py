@@ -9,8 +9,9 @@ from privynet_opt.metrics import PREDICTED
 from privynet_opt.report.check import Check
 from privynet_opt.report.hierarchical_check import hierarchical_check
 from privynet_opt.report.knowledge_checks import knowledge_checks
+from privynet_opt.report.level_check import level_check
 from privynet_opt.report.open_search_check import open_search_check
-from privynet_opt.report.words import format_correlation, format_difference, label
+from privynet_opt.report.words import format_correlation, format_difference, format_level, label
 
 if TYPE_CHECKING:
     from privynet_opt.result import OptimizationResult
@@ -42,7 +43,8 @@ def trust_checks(result: OptimizationResult) -> list[Check | None]:
         if target in result.proxies.validations:
             checks += _proxy(result, target)
     known = knowledge_checks(result.table)
-    return [*checks, _attackers(result), _audit(result), *known, _search(result)]
+    checks += [level_check(result), _attackers(result), _audit(result)]
+    return [*checks, *known, _search(result)]
 
 
 def _proxy(result: OptimizationResult, target: str) -> list[Check]:
@@ -74,7 +76,8 @@ def _proxy(result: OptimizationResult, target: str) -> list[Check]:
                 "watch",
                 f"{name}: intervals are too narrow{where}",
                 f"They hold {coverage:.0%} of {n} held-out measurements, not the promised "
-                f"{promised:.0%}. Leave more room to the limit, or measure more topologies.",
+                f"{format_level(promised)}. Leave more room to the limit, or measure more "
+                "topologies.",
             )
         )
     return checks

@@ -15,6 +15,7 @@ from privynet_opt.report.words import (
     STRATEGIES,
     format_difference,
     format_interval,
+    format_level,
     format_value,
     label,
     topology_fields,
@@ -168,6 +169,17 @@ def _sentence(result: OptimizationResult) -> str:
     return (
         f"Cut {result.spec.network.name} after {cut} and keep {filters}.{_sending(best)} "
         f"Of the {_eligible(result)}, no other{within} is predicted to be more accurate."
+        f"{_off_front(result)}"
+    )
+
+
+def _off_front(result: OptimizationResult) -> str:
+    """Return why the choice may miss the front, a sentence after a space; else nothing."""
+    if "accuracy" in result.objectives:
+        return ""
+    return (
+        " Accuracy decides what is recommended, so the recommended topology need not be on the "
+        f"front of these objectives: {', '.join(result.objectives)}."
     )
 
 
@@ -222,7 +234,7 @@ def _tile(result: OptimizationResult, metric: str) -> Tile:
     if metric not in PREDICTED:
         return Tile(DISPLAYS[metric].label, value, _in_proportion(result, metric))
     interval = format_interval(metric, best[f"{metric}_lower"], best[f"{metric}_upper"])
-    note = f"{result.spec.search.confidence:.0%} interval {interval}"
+    note = f"{format_level(result.spec.search.confidence)} interval {interval}"
     if metric == "psnr_db" and (eye := likeness(result.table, float(best[metric]))):
         note = f"{eye}; {note}"
     return Tile(DISPLAYS[metric].label, value, note)

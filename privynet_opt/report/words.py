@@ -119,6 +119,18 @@ def format_difference(metric: str, value: float) -> str:
     return format_value(metric, value).replace("%", " points")
 
 
+def format_level(level: float) -> str:
+    """Return a level of confidence in percent, with all digits that it was asked for with.
+
+    Args:
+        level: Share of measurements that intervals are to cover, in (0, 1).
+
+    Returns:
+        For example ``"90%"``, ``"97.5%"`` or ``"99.99%"``; below 1 never ``"100%"``.
+    """
+    return f"{100 * level:.10g}%"
+
+
 def format_correlation(value: float) -> str:
     """Return a correlation coefficient.
 

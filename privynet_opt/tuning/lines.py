@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from privynet_opt.report.words import format_value
+from privynet_opt.report.words import format_level, format_value
 from privynet_opt.topology import LocalTopology
 from privynet_opt.tuning.budget import Budget, format_seconds
 from privynet_opt.tuning.diary import Verdict
@@ -131,5 +131,5 @@ def best_measured_line(result: OptimizationResult) -> str | None:
         "Most accurate of those that kept every limit as measured: "
         f"{LocalTopology.of(found)}: {values} "
         f"at {found['measured_fidelity']}; what is recommended keeps the privacy limits at "
-        f"{result.spec.search.confidence:.0%} confidence"
+        f"{format_level(result.spec.search.confidence)} confidence"
     )

@@ -17,8 +17,10 @@ from privynet_opt.proxies.validation import (
     group_folds,
     group_scale,
     held_out,
+    highest_level,
     interval_groups,
     rank_correlation,
+    supports,
 )
 
 
@@ -159,3 +161,13 @@ def test_a_count_with_most_of_the_rows_does_not_speak_for_the_others() -> None:
     assert group_scale(scores[:30], groups[:30], alike[:30], "conv1", 0.5) == conformal_scale(
         scores[:30], 0.5
     )
+
+
+def test_the_highest_level_is_the_last_that_has_a_conformal_rank() -> None:
+    for count in range(1, 2000):
+        level = highest_level(count)
+        assert supports(count, level), count
+        assert not supports(count, level + 2e-4), count
+        assert level <= count / (count + 1)
+    assert highest_level(9) == 0.9
+    assert highest_level(59) == 0.9833

@@ -206,6 +206,15 @@ def test_an_error_names_the_path_that_cannot_be_written(tmp_path, result):
         write_report(result, tmp_path / "missing" / "report.html")
 
 
+@pytest.mark.parametrize("folder", [".", "/", ""])
+def test_a_folder_in_place_of_the_file_is_one_line(monkeypatch, tmp_path, result, folder):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError, match=r"`path` must be a file, but got the folder") as caught:
+        write_report(result, folder)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
 def test_provenance_names_hashes_recipes_and_versions(read):
     for fact in ("ab12" * 16, "12ef" * 16, "c0ffee" * 10, "2026-08-14", "NVIDIA H200", "nsga2"):
         assert fact in read.text

@@ -50,6 +50,15 @@ def test_the_verdict_names_the_topology_and_gives_it_as_json(result):
     assert found.infeasibility == ()
 
 
+def test_a_choice_by_accuracy_is_explained_where_accuracy_is_no_objective(result):
+    said = "Accuracy decides what is recommended"
+    assert said not in verdict(result).sentence
+    asked = FakeResult(**{**vars(result), "objectives": ("psnr_db", "ssim")})
+    assert f"{said}, so the recommended topology need not be on" in verdict(asked).sentence
+    (card,) = [card for card in cards(asked) if card.id == "verdict"]
+    assert said in card.body["verdict"].sentence
+
+
 def test_each_limit_shows_value_interval_limit_and_margin(result):
     row = verdict(result).constraints[0]
     assert row.metric == "Privacy loss (PSNR)"

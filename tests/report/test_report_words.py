@@ -1,20 +1,28 @@
 import math
+from dataclasses import replace
 
 import pytest
 from fake_result import fake_result
 
 from privynet_opt.metrics import METRICS
+from privynet_opt.report.cards import cards
+from privynet_opt.report.comparison import question_lines
+from privynet_opt.report.health import health_checks
+from privynet_opt.report.provenance import provenance
+from privynet_opt.report.verdict import verdict
 from privynet_opt.report.words import (
     DISPLAYS,
     axis_title,
     format_difference,
     format_interval,
+    format_level,
     format_value,
     plain_numbers,
     readable_scale,
     topologies_in_words,
     topology_words,
 )
+from privynet_opt.summary import verdict_lines
 from privynet_opt.topology import LocalTopology
 
 
@@ -46,6 +54,37 @@ def test_an_interval_names_a_shared_unit_once():
 def test_a_difference_of_fractions_is_in_percentage_points():
     assert format_difference("accuracy", 0.012) == "1.2 points"
     assert format_difference("psnr_db", 0.27) == "0.27 dB"
+
+
+@pytest.mark.parametrize(
+    ("level", "text"),
+    [(0.9, "90%"), (0.57, "57%"), (0.975, "97.5%"), (0.9999, "99.99%"), (0.999999, "99.9999%")],
+)
+def test_a_level_of_confidence_is_not_rounded(level, text):
+    assert format_level(level) == text
+
+
+def test_every_part_of_the_report_gives_the_level_as_asked():
+    result = fake_result()
+    result.spec.search.confidence = 0.975
+    held_out = result.proxies.validations["psnr_db"]
+    result.proxies.validations["psnr_db"] = replace(held_out, coverage=0.5)
+    tiles = [tile.note for tile in verdict(result).tiles if "interval" in tile.note]
+    assert tiles and all("97.5% interval" in note for note in tiles)
+    (proxies,) = [card for card in cards(result) if card.id == "proxies"]
+    assert "bars are 97.5% intervals" in proxies.caption
+    facts = dict(fact for group in provenance(result) for fact in group.facts)
+    assert facts["confidence of the intervals"] == "97.5%"
+    lines = {line.title: line.first for line in question_lines(result, result)}
+    assert lines["Confidence of the intervals"] == "97.5%"
+    narrow = [check.text for check in health_checks(result) if "too narrow" in check.title]
+    assert narrow and all("not the promised 97.5%" in text for text in narrow)
+
+
+def test_the_summary_gives_the_level_as_asked(toy_result):
+    search = replace(toy_result.spec.search, confidence=0.99999)
+    asked = replace(toy_result, spec=replace(toy_result.spec, search=search))
+    assert any("99.999% interval" in line for line in verdict_lines(asked))
 
 
 def test_every_metric_can_be_shown():

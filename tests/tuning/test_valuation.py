@@ -84,4 +84,7 @@ def test_a_better_measured_topology_is_told_beside_the_recommended_one(toy_resul
     assert f"{found['cut_layer']}, {found['kept_filters']} filters" in told
     assert f"{found['measured_accuracy']:.1%}" in told and "90% confidence" in told
     assert best_measured_line(replace(toy_result, best=found)) is None
+    search = replace(toy_result.spec.search, confidence=0.975)
+    surer = replace(toy_result, best=None, spec=replace(toy_result.spec, search=search))
+    assert "97.5% confidence" in best_measured_line(surer)
     assert found["measured_psnr_db"] <= float(LIMITS[0].split()[-1])
