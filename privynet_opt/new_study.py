@@ -101,7 +101,7 @@ def write_study(
         PrivyNetOptError: If network, weights or images cannot be used.
     """
     from privynet_opt.datasets.load import kind_of, load_images
-    from privynet_opt.networks.backbone import check_named, load_backbone
+    from privynet_opt.networks.backbone import check_weights, load_backbone
     from privynet_opt.networks.cuts import find_cuts
 
     name = directory.resolve().name
@@ -122,8 +122,7 @@ def write_study(
     weights = weights or ("none" if network == "small_cnn" else USUAL_WEIGHTS)
     is_file = Path(weights).suffix != "" or Path(weights).is_file()
     weights = str(Path(weights).resolve()) if is_file else weights
-    if not is_file:
-        check_named(network, weights)
+    check_weights(network, weights)
     cuts = find_cuts(load_backbone(network, weights if is_file else "none").graph, image_size)
     kind = kind_of(data)
     train, test = load_images(kind, data, image_size, skip_bad=skip_bad)

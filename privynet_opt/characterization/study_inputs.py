@@ -10,7 +10,7 @@ from privynet_opt.characterization.provenance import identity, sidecar
 from privynet_opt.cost import CutProfile
 from privynet_opt.datasets.image_set import Splits, split
 from privynet_opt.datasets.load import load_images
-from privynet_opt.networks.backbone import Backbone, load_backbone
+from privynet_opt.networks.backbone import Backbone, check_weights, load_backbone
 from privynet_opt.networks.cuts import Cut, choose_cuts, find_cuts
 from privynet_opt.networks.profile import profile_cut
 
@@ -63,10 +63,12 @@ class StudyInputs:
         chosen = weights or spec.network.weights
         if Path(chosen).is_file():
             chosen = str(Path(chosen).resolve())
+        check_weights(spec.network.name, chosen)
+        splits = load_splits(spec, data, skip_bad)  # before anything is downloaded in vain
         backbone = load_backbone(spec.network.name, chosen)
         offered = find_cuts(backbone.graph, spec.data.image_size)
         cuts = tuple(choose_cuts(offered, spec.search_space.cut_layers))
-        return cls(spec, chosen, backbone, cuts, load_splits(spec, data, skip_bad))
+        return cls(spec, chosen, backbone, cuts, splits)
 
     def identity(self, start: str = "scratch") -> dict[str, Any]:
         """Return what decides the value of a measurement, as `provenance.identity` does.

@@ -26,7 +26,7 @@ from privynet_opt.deploy.runtime import measure_runtime
 from privynet_opt.deploy.self_check import N_IMAGES, random_images, self_check
 from privynet_opt.deploy.weights_licence import known_licence
 from privynet_opt.errors import DataError, NetworkError, OutputError, TopologyError
-from privynet_opt.networks.backbone import Backbone, load_backbone
+from privynet_opt.networks.backbone import Backbone, check_weights, load_backbone
 from privynet_opt.networks.coding import FeatureCoding
 from privynet_opt.networks.cuts import Cut, choose_cuts, find_cuts
 from privynet_opt.networks.local import build_local_network
@@ -87,8 +87,14 @@ def export(choice: Choice, output: Path, options: ExportOptions) -> Bundle:
         )
     choice = _with_secret_seed(choice) if options.secret_seed else choice
     spec = choice.spec
-    backbone = load_backbone(spec.network.name, options.weights or spec.network.weights)
-    _check_weights(choice, backbone, options.allow_other)
+    weights = options.weights or spec.network.weights
+    check_weights(spec.network.name, weights)
+    measured = choice.table.sidecar["network"]
+    if not (options.allow_other or Path(weights).is_file() or weights == measured["weights"]):
+        raise _other_weights(measured, weights, "not that file")  # before they are downloaded
+    backbone = load_backbone(spec.network.name, weights)
+    if backbone.weights_sha256 != measured.get("weights_sha256") and not options.allow_other:
+        raise _other_weights(measured, backbone.weights, f"{backbone.weights_sha256[:12]}…")
     image_size = spec.data.image_size
     (cut,) = choose_cuts(find_cuts(backbone.graph, image_size), [choice.topology.cut_layer])
     splits, as_measured = _images(choice, cut, bits, options)
@@ -137,14 +143,13 @@ def _shuffled(kept: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(secrets.SystemRandom().sample(kept, len(kept)))
 
 
-def _check_weights(choice: Choice, backbone: Backbone, allow_other: bool) -> None:
-    measured = choice.table.sidecar["network"].get("weights_sha256")
-    if backbone.weights_sha256 != measured and not allow_other:
-        raise NetworkError(
-            f"`weights` must be those that were measured (hash {str(measured)[:12]}…), but "
-            f"{backbone.weights} has {backbone.weights_sha256[:12]}…. Give them with --weights, or "
-            "allow others with --allow-other: no prediction holds for them."
-        )
+def _other_weights(measured: dict[str, Any], weights: str, how: str) -> NetworkError:
+    name, digest = measured["weights"], str(measured.get("weights_sha256"))[:12]
+    return NetworkError(
+        f"`weights` must be those that were measured ({name}, hash {digest}…), but {weights} is "
+        f"{how}. Give them with --weights, or allow others with --allow-other: no prediction holds "
+        "for them."
+    )
 
 
 def _images(

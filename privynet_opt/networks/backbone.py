@@ -75,10 +75,9 @@ def load_backbone(name: str, weights: str | Path = "none") -> Backbone:
     Raises:
         NetworkError: If there is no such network, it cannot be traced, or the weights do not fit.
     """
+    check_weights(name, weights)
     path = Path(weights)
     from_file = path.is_file()
-    if not from_file and (path.suffix in {".pth", ".pt", ".safetensors"} or len(path.parts) > 1):
-        raise NetworkError(f"`weights` must be a file, but {path} does not exist. Check the path.")
     named = None if from_file or str(weights) == "none" else str(weights)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(RANDOM_WEIGHTS_SEED)
@@ -120,16 +119,20 @@ def state_sha256(network: nn.Module, without: frozenset[str] = frozenset()) -> s
     return digest.hexdigest()
 
 
-def check_named(name: str, weights: str) -> None:
-    """Make sure that a network has weights of a name; nothing is downloaded.
+def check_weights(name: str, weights: str | Path) -> None:
+    """Make sure that a network exists, and has weights of a name; nothing is loaded.
 
     Args:
         name: As for `load_backbone`.
-        weights: torchvision's name, or ``"none"``.
+        weights: Likewise; a file is not looked into.
 
     Raises:
-        NetworkError: If there is no such network, or it has no such weights.
+        NetworkError: If there is no such network, or no such weights.
     """
+    path = Path(weights)
+    is_path = path.suffix in {".pth", ".pt", ".safetensors"} or len(path.parts) > 1
+    if is_path and not path.is_file():
+        raise NetworkError(f"`weights` must be a file, but {path} does not exist. Check the path.")
     offered = []
     if name != "small_cnn":
         models = torchvision().models
@@ -140,16 +143,15 @@ def check_named(name: str, weights: str) -> None:
                 f"{name!r}. " + did_you_mean(name, [*known, "small_cnn"])
             )
         offered = [w.name for w in models.get_model_weights(name)]
-    if weights not in (*offered, "none"):
+    if str(weights) not in (*offered, "none") and not path.is_file():
         theirs = f", or torchvision weights of {name}" if offered else ""
         raise NetworkError(
-            f"`weights` must be a file that exists, 'none'{theirs}, but got {weights!r}. "
-            + did_you_mean(weights, [*offered, "none"])
+            f"`weights` must be a file that exists, 'none'{theirs}, but got {str(weights)!r}. "
+            + did_you_mean(str(weights), [*offered, "none"])
         )
 
 
 def _build(name: str, weights: str | None) -> nn.Module:
-    check_named(name, weights or "none")
     if name == "small_cnn":
         return SmallCNN()
     models = torchvision().models

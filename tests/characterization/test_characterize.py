@@ -17,7 +17,7 @@ import pytest
 import torch
 from digits_study import N_SCREENED
 
-from privynet_opt.characterization import measure, recipes
+from privynet_opt.characterization import measure, recipes, study_inputs
 from privynet_opt.characterization.bank import CutBank
 from privynet_opt.characterization.characterize import characterize
 from privynet_opt.characterization.feature_source import FeatureSource
@@ -27,7 +27,7 @@ from privynet_opt.characterization.schema import KEY
 from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.characterization.table import load_table
 from privynet_opt.cost import cut_costs
-from privynet_opt.errors import TableError
+from privynet_opt.errors import DataError, TableError
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.small_cnn import SmallCNN
 from privynet_opt.networks.training import TrainingRecipe
@@ -191,6 +191,12 @@ def test_measurements_of_other_weights_are_not_mixed(study, measured, tmp_path):
     torch.save(SmallCNN().state_dict(), other)
     with pytest.raises(TableError, match=r"the same weights.*Choose another --output"):
         characterize(study, None, str(other), measured.parent)
+
+
+def test_nothing_is_downloaded_where_images_are_missing(monkeypatch):
+    monkeypatch.setattr(study_inputs, "load_backbone", lambda *_: pytest.fail("weights loaded"))
+    with pytest.raises(DataError, match="--data"):
+        study_inputs.StudyInputs.load(load_study("cifar10"))
 
 
 def test_rows_that_only_the_table_holds_are_not_lost(study, measured, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -177,6 +178,12 @@ def test_drawn_filters_come_in_an_order_that_nobody_knows(choice, tmp_path):
     assert kept == sorted(kept)
 
 
+def test_the_level_of_the_intervals_is_told_as_asked(choice, tmp_path):
+    surer = replace(choice, confidence=0.975)
+    bundle = export(surer, tmp_path / "b", ExportOptions())
+    assert "97.5% interval" in "\n".join(bundle_lines(bundle, surer))
+
+
 def test_a_secret_seed_draws_other_filters_each_time(choice, tmp_path):
     drawn = with_topology(choice, "conv3", 16, "random")
     options = ExportOptions(secret_seed=True)
@@ -228,8 +235,12 @@ def test_features_of_a_file_equal_those_of_the_network_in_memory(choice, tmp_pat
 
 
 def test_other_weights_and_images_are_refused_unless_allowed(choice, tmp_path):
-    with pytest.raises(NetworkError, match=r"those that were measured.*none has.*--allow-other"):
-        export(choice, tmp_path / "bundle", ExportOptions(weights="none"))
+    other = tmp_path / "other.pth"
+    torch.save(load_backbone("small_cnn").network.state_dict(), other)
+    for given, how in (("none", "not that file"), (str(other), "[0-9a-f]{12}…")):
+        said = rf"were measured \(small_cnn\.pth.*{Path(given).name} is {how}.*--allow-other"
+        with pytest.raises(NetworkError, match=said):
+            export(choice, tmp_path / "bundle", ExportOptions(weights=given))
     assert not (tmp_path / "bundle").exists()
     bundle = export(choice, tmp_path / "b", ExportOptions(weights="none", allow_other=True))
     assert bundle.manifest.content["network"]["weights_as_measured"] is False
