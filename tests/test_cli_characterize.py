@@ -24,6 +24,8 @@ def test_characterize_passes_its_arguments_on(
 
     def measure(spec: Any, **settings: Any) -> Path:
         calls.append((spec, settings))
+        (tmp_path / "out" / "measurements").mkdir(parents=True)
+        (tmp_path / "out" / "measurements" / "conv1--4--lda--0--full--0.json").write_text("{}")
         return tmp_path / "out" / "characterization.csv"
 
     fake = SimpleNamespace(characterize=measure)
@@ -73,6 +75,28 @@ def test_characterize_passes_its_arguments_on(
     }
     printed = capsys.readouterr().out
     assert f"privynet-opt run --study {tmp_path / 'out'}" in printed
+
+
+@pytest.mark.parametrize("fidelity", ["screen", "amortised", "standard", "full"])
+def test_what_can_be_searched_is_told_and_what_must_be_trained_first(
+    fidelity: str,
+    toy_study: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def measure(spec: Any, **settings: Any) -> Path:
+        (tmp_path / "measurements").mkdir()
+        (tmp_path / "measurements" / f"conv1--4--lda--0--{fidelity}--0.json").write_text("{}")
+        return tmp_path / "characterization.csv"
+
+    fake = SimpleNamespace(characterize=measure)
+    monkeypatch.setitem(sys.modules, "privynet_opt.characterization.characterize", fake)
+    monkeypatch.setattr("privynet_opt.characterization.characterize", fake, raising=False)
+    assert main(["characterize", "--study", str(toy_study), "--fidelity", fidelity]) == 0
+    told = capsys.readouterr().out.splitlines()[-1]
+    is_trained = fidelity in ("standard", "full")
+    assert told.startswith("Search it: " if is_trained else "Nothing is trained yet: ")
 
 
 def test_a_warning_of_ours_is_one_line_and_others_stay_as_they_are() -> None:

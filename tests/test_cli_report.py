@@ -30,6 +30,18 @@ def test_a_report_is_rebuilt_to_the_byte(saved, capsys):
     assert capsys.readouterr().out == f"Report: {path}\n"
 
 
+def test_a_report_says_that_the_front_beside_it_is_of_an_older_table(saved, capsys):
+    front = saved[0] / "front.json"
+    before = front.read_text(encoding="utf-8")
+    digest = json.loads(before)["table_sha256"]
+    front.write_text(before.replace(digest, "0" * 64), encoding="utf-8")
+    assert main(["report", str(saved[0])]) == 0
+    front.write_text(before, encoding="utf-8")
+    _, told = capsys.readouterr().out.splitlines()
+    assert "measured further since front.json and front.csv were written" in told
+    assert "privynet-opt run --study " in told
+
+
 def test_two_results_are_compared_in_one_page(saved, capsys):
     assert main(["report", str(saved[0]), "--compare", str(saved[1])]) == 0
     text = (saved[0] / "comparison.html").read_text(encoding="utf-8")

@@ -24,6 +24,7 @@ from privynet_opt.characterization.schema import (
     FIDELITIES,
     KEY,
     SCHEMA_VERSION,
+    TRAINED_FIDELITIES,
     measurement_name,
 )
 from privynet_opt.errors import OutputError, TableError
@@ -159,6 +160,11 @@ class MeasurementFolder:
         """Return the entries of `add_side_attack`, by the name of their file."""
         files = sorted((self.folder / "side_attacks").glob("[!.]*.json"))
         return [json.loads(path.read_text()) for path in files]
+
+    @property
+    def has_trained(self) -> bool:
+        """Whether any topology had networks of its own."""
+        return any(any(self.folder.glob(f"[!.]*--{name}--*.json")) for name in TRAINED_FIDELITIES)
 
     def count(self) -> int:
         """Return the number of finished measurements."""

@@ -97,6 +97,7 @@ def characterize(asked: argparse.Namespace) -> int:
     spec = load_study(asked.study)
 
     from privynet_opt.characterization import characterize as measuring
+    from privynet_opt.characterization.results import MeasurementFolder
 
     table = measuring.characterize(
         spec,
@@ -117,5 +118,8 @@ def characterize(asked: argparse.Namespace) -> int:
         notes={"data": asked.data_note, "weights": asked.weights_note},
     )
     print(f"Measured: {table}")
-    print(f"Search it: privynet-opt run --study {table.parent}")
+    if MeasurementFolder(table.parent).has_trained:
+        print(f"Search it: privynet-opt run --study {table.parent}")
+    else:
+        print("Nothing is trained yet: run the same command with --fidelity standard before `run`")
     return OK

@@ -41,6 +41,12 @@ def add_to(commands: Commands) -> None:
     finish(parser, report, "A report that was there before is kept.")
 
 
+OLDER = (
+    "The study was measured further since front.json and front.csv were written: the report shows "
+    "the answer as it is now. All are written by"
+)
+
+
 def report(asked: argparse.Namespace) -> int:
     """Write a report again.
 
@@ -50,13 +56,15 @@ def report(asked: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from privynet_opt.api import reopen
-    from privynet_opt.save import read_validation
+    from privynet_opt.save import read_front, read_validation
 
     result = replace(reopen(asked.result), validation=read_validation(asked.result))
     other = None if asked.compare is None else reopen(asked.compare)
     if asked.no_pictures:
         result = replace(result, galleries=())
     print(f"Report: {result.report(asked.result / 'report.html')}")
+    if read_front(asked.result)["table_sha256"] != result.table.sidecar["table_sha256"]:
+        print(f"{OLDER} privynet-opt run --study {result.spec.argument}")
     if other is not None:
         from privynet_opt.report.page import write_comparison
 
