@@ -99,7 +99,8 @@ def characterize(
     inputs = StudyInputs.load(spec, data, weights, skip_bad)
     cuts = inputs.cuts
     folder, table = MeasurementFolder(output), output / "characterization.csv"
-    folder.check_that_nothing_is_lost(table)
+    if not folder.is_begun:  # else a row without a file was removed to be measured again
+        folder.check_that_nothing_is_lost(table)
     folder.claim(inputs.identity(start))
     wanted = plan(spec, cuts, fidelities, n_trained)
     attacks = [DOUBLED] if double_capacity else []

@@ -74,6 +74,15 @@ class MeasurementFolder:
     def __init__(self, output: Path) -> None:
         self.folder = output / "measurements"
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether a run has claimed it."""
+        return self._provenance.exists()
+
+    @property
+    def _provenance(self) -> Path:
+        return self.folder / "provenance.json"
+
     def has(self, key: Mapping[str, Any]) -> bool:
         """Return whether a measurement is finished.
 
@@ -183,7 +192,7 @@ class MeasurementFolder:
         Raises:
             TableError: If the folder was begun with something else.
         """
-        path = self.folder / "provenance.json"
+        path = self._provenance
         mine = json.loads(json.dumps(provenance))
         if not path.exists():
             write_atomically(path, json.dumps(mine, indent=1) + "\n")
