@@ -20,13 +20,11 @@ from problems import OBJECTIVES, front_by_pairs, toy_cuts, toy_table_of_truth, w
 from privynet_opt import study_storage
 from privynet_opt.candidates import judge
 from privynet_opt.constraints import parse_constraints
-from privynet_opt.errors import OutputError
 from privynet_opt.optimizer import SearchOutcome, make_sampler, search
 from privynet_opt.problem import Problem
 from privynet_opt.search_space import SearchSpace
 from privynet_opt.study_spec import SAMPLERS, SearchSpec, load_study
 from privynet_opt.study_storage import (
-    cut_torn_line,
     fail_stale_trials,
     journal_text,
     open_storage,
@@ -235,38 +233,6 @@ def test_a_journal_torn_in_the_middle_of_a_line_is_resumed(
     assert all(json.loads(line) for line in path.read_text().splitlines())
 
 
-def test_only_a_torn_last_line_is_cut(tmp_path: Path) -> None:
-    path = tmp_path / "a.journal"
-    for content, kept in ((b"", b""), (b"a\nb\n", b"a\nb\n"), (b"a\nb", b"a\n"), (b"ab", b"")):
-        path.write_bytes(content)
-        assert cut_torn_line(path) == (content != kept)
-        assert path.read_bytes() == kept
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"12:00 started\n12:01 no newline at the end",
-        b"one line without its end",
-        b"one whole line\n",
-        b'{"time": 1}\n{"time": 2}\n{"ti',
-        b"[1]\n",
-        b"\xff\xfe\x00\n",
-        b"\n",
-    ],
-)
-def test_a_file_that_is_no_journal_is_refused_and_left_as_it_was(
-    content: bytes, tmp_path: Path
-) -> None:
-    path = tmp_path / "my.log"
-    path.write_bytes(content)
-    with pytest.raises(OutputError, match=r"`storage` must be usable.*no journal") as caught:
-        open_storage(str(path))
-    assert "\n" not in str(caught.value)
-    assert path.read_bytes() == content
-    assert [p.name for p in tmp_path.iterdir()] == ["my.log"]
-
-
 @pytest.mark.parametrize("torn", [b"", b"{", b'{"op_co', b'{"op_code":0,"worker_id":"x","stu'])
 def test_a_first_run_killed_in_its_first_line_is_begun_again(
     torn: bytes, space: SearchSpace, tmp_path: Path
@@ -284,21 +250,6 @@ def test_a_relative_journal_path_works(
     monkeypatch.chdir(tmp_path)
     _, outcome = run(problem_of(space), replace(SETTINGS, n_trials=2), "new/study.journal")
     assert outcome.n_trials == 2
-
-
-@pytest.mark.parametrize(
-    "storage",
-    ["nonsense", "sqlite://study.db", "sqlite:////no/such/folder/x.db", "nosuchdb://x/y", "/x.csv"],
-)
-def test_an_unusable_storage_is_one_line_with_a_remedy(storage: str) -> None:
-    with pytest.raises(OutputError, match=r"Write for example sqlite:///study\.db") as caught:
-        open_study(open_storage(storage), "toy", ["minimize"])  # type: ignore[list-item]
-    assert "\n" not in str(caught.value)
-
-
-def test_a_storage_of_ones_own_is_taken_as_it_is() -> None:
-    storage = optuna.storages.InMemoryStorage()
-    assert open_storage(storage) is storage
 
 
 def test_a_study_copied_to_a_journal_is_the_same_study(space: SearchSpace, tmp_path: Path) -> None:

@@ -31,9 +31,8 @@ def repairs(path: Path, jobs: Sequence[Job]) -> list[Job]:
     wanted: dict[str, list[tuple[LocalTopology, str]]] = {}
     for violation in audit_table(load_table(path)).violations:
         dearer = next((f for f in TRAINED_FIDELITIES if is_dearer(f, violation.fidelity)), None)
-        is_answered = bool(violation.measured_again)
-        if violation.rule == "fidelity" and violation.fidelity in TRAINED_FIDELITIES:
-            is_answered = False
+        was_trained = violation.rule == "fidelity" and violation.fidelity in TRAINED_FIDELITIES
+        is_answered = violation.measured_again and not was_trained
         if dearer is not None and violation.rule != "capacity" and not is_answered:
             wanted.setdefault(violation.weak.cut_layer, []).append((violation.weak, dearer))
     answers = [
