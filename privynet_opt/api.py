@@ -237,7 +237,12 @@ def study_identity(spec: StudySpec, table: CharacterizationTable) -> dict[str, A
         Plain data: the question, the space and the measurements; not seed, sampler or trials.
     """
     space = spec.search_space
-    sent = {"feature_bits": list(space.feature_bits), "noise_std": space.noise_std}
+    sent: dict[str, Any] = {
+        "feature_bits": list(space.feature_bits),
+        "noise_std": space.noise_std,
+    }
+    if space.noise_step is not None:
+        sent["noise_step"] = space.noise_step
     return ({} if space.sends_plainly else sent) | {
         "study": spec.name,
         "objectives": list(spec.search.objectives),

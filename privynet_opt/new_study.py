@@ -58,6 +58,7 @@ kept_filters = {kept_filters}  # and always all of a cut's
 selection_strategies = {strategies}
 feature_bits = [32]  # per feature that is sent; such as [32, 8, 4], to search that as well
 noise_std = []  # such as [0.0, 1.0], to search noise added on the device, in standard deviations
+noise_step = 0.0  # such as 0.25: the space is listed then, for `tune`; 0.0 for noise of any value
 
 [search]
 objectives = ["accuracy", "psnr_db", "local_flops"]

@@ -1,7 +1,7 @@
 """Which topologies there are; the search and the enumeration draw from the same definition.
 
 Where noise may take any value in a range there are too many topologies to list: such a space can
-only be searched.
+only be searched, unless the study says in which steps.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from privynet_opt.topology import (
     SENDING_DEFAULTS,
     TOPOLOGY_COLUMNS,
     LocalTopology,
+    noise_levels,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class SearchSpace:
         searched: Cut layers and counts of kept filters where ``searched`` exists.
         feature_bits: Bits per feature that may be sent.
         noise_std: Least and most noise; None for none.
+        noise_step: Difference of neighbouring values of noise; None for any value in the range.
     """
 
     grids: Mapping[str, tuple[int, ...]]
@@ -58,6 +60,7 @@ class SearchSpace:
     searched: frozenset[tuple[str, int]] = frozenset()
     feature_bits: tuple[int, ...] = (32,)
     noise_std: tuple[float, float] | None = None
+    noise_step: float | None = None
 
     @classmethod
     def of_study(
@@ -100,6 +103,7 @@ class SearchSpace:
             frozenset(searched),
             spec.feature_bits,
             spec.noise_std,
+            spec.noise_step,
         )
 
     def __len__(self) -> int:
@@ -109,7 +113,12 @@ class SearchSpace:
     @property
     def can_be_listed(self) -> bool:
         """Whether there are finitely many topologies."""
-        return self.noise_std is None
+        return self.noise_levels is not None
+
+    @cached_property
+    def noise_levels(self) -> tuple[float, ...] | None:
+        """The noise that may be added, each value; None where it may be any in the range."""
+        return noise_levels(self.noise_std, self.noise_step)
 
     @cached_property
     def choices(self) -> dict[str, tuple[str, int]]:
@@ -122,15 +131,16 @@ class SearchSpace:
 
     @cached_property
     def topologies(self) -> tuple[LocalTopology, ...]:
-        """Every topology once: by cut, then count, then strategy and seed, then bits."""
-        assert self.can_be_listed
+        """Every topology once: by cut, then count, then strategy and seed, then bits and noise."""
+        assert self.noise_levels is not None
         return tuple(
-            LocalTopology(cut, kept, *choice, bits)
+            LocalTopology(cut, kept, *choice, bits, noise)
             for cut, grid in self.grids.items()
             for kept in grid
             for choice in self.choices.values()
             if self._exists(cut, kept, *choice)
             for bits in self.feature_bits
+            for noise in self.noise_levels
         )
 
     def __contains__(self, topology: object) -> bool:
@@ -138,14 +148,20 @@ class SearchSpace:
         if not isinstance(topology, LocalTopology):
             return False
         cut, kept, *choice = (getattr(topology, name) for name in LOCAL_COLUMNS)
-        low, high = self.noise_std or (0.0, 0.0)
         return (
             kept in self.grids.get(cut, ())
             and tuple(choice) in self.choices.values()
             and self._exists(cut, kept, *choice)
             and topology.feature_bits in self.feature_bits
-            and low <= topology.noise_std <= high
+            and self._may_add(topology.noise_std)
         )
+
+    def _may_add(self, noise: float) -> bool:
+        """Return whether so much noise may be added."""
+        if self.noise_levels is not None:
+            return noise in self.noise_levels
+        low, high = self.noise_std or (0.0, 0.0)
+        return low <= noise <= high
 
     def _exists(self, cut: str, kept: int, strategy: str, seed: int) -> bool:
         """Return whether a combination is a topology that no other combination is, too."""
@@ -198,7 +214,8 @@ class SearchSpace:
         if len(self.feature_bits) > 1:
             bits = trial.suggest_categorical("feature_bits", list(self.feature_bits))
         if self.noise_std is not None:
-            noise = round(trial.suggest_float("noise_std", *self.noise_std), NOISE_DECIMALS)
+            noise = trial.suggest_float("noise_std", *self.noise_std, step=self.noise_step)
+            noise = round(noise, NOISE_DECIMALS)
         return LocalTopology(cut, kept, *choice, bits, noise)
 
     def parameters(self, topology: LocalTopology) -> dict[str, Any]:
@@ -234,7 +251,7 @@ class SearchSpace:
         if len(self.feature_bits) > 1:
             choices["feature_bits"] = CategoricalDistribution(self.feature_bits)
         if self.noise_std is not None:
-            choices["noise_std"] = FloatDistribution(*self.noise_std)
+            choices["noise_std"] = FloatDistribution(*self.noise_std, step=self.noise_step)
         return choices
 
 

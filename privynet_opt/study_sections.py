@@ -67,8 +67,9 @@ class SearchSpaceSpec:
         kept_filters: Counts of kept filters; each cut takes those below its channels, and all.
         selection_strategies: How kept filters may be chosen.
         feature_bits: Bits per feature that may be sent.
-        noise_std: Least and most noise, in standard deviations of a channel; any value between them
-            is a topology of its own, so that a space with a range cannot be listed. None for none.
+        noise_std: Least and most noise, in standard deviations of a channel; None for none.
+        noise_step: Difference of neighbouring values of noise; None where any value in the range is
+            a topology of its own, so that the space cannot be listed.
     """
 
     cut_layers: tuple[str, ...]
@@ -76,6 +77,7 @@ class SearchSpaceSpec:
     selection_strategies: tuple[str, ...]
     feature_bits: tuple[int, ...] = (32,)
     noise_std: tuple[float, float] | None = None
+    noise_step: float | None = None
 
     @property
     def sends_plainly(self) -> bool:
@@ -185,9 +187,12 @@ def read_search_space(section: Section) -> SearchSpaceSpec:
         known = ", ".join(map(str, FEATURE_BITS))
         section.fault("feature_bits", f"be some of {known}", str(list(bits)), "Such as [32, 8].")
     noise_std = _noise_range(section)
+    noise_step = _noise_step(section, noise_std)
     section.check_no_others()
     bits = tuple(sorted(bits, reverse=True))
-    return SearchSpaceSpec(cut_layers, tuple(sorted(kept_filters)), strategies, bits, noise_std)
+    return SearchSpaceSpec(
+        cut_layers, tuple(sorted(kept_filters)), strategies, bits, noise_std, noise_step
+    )
 
 
 def _noise_range(section: Section) -> tuple[float, float] | None:
@@ -205,6 +210,27 @@ def _noise_range(section: Section) -> tuple[float, float] | None:
         )
         return None
     return ends[0], ends[1]
+
+
+def _noise_step(section: Section, ends: tuple[float, float] | None) -> float | None:
+    """Read the difference of neighbouring values of noise."""
+    step = section.take("noise_step", float, 0.0)
+    if not step:
+        return None
+    units, width = (round(number * 10**NOISE_DECIMALS, 6) for number in (step, _width(ends)))
+    if not width or units < 1 or units % 1 or width % units:
+        section.fault(
+            "noise_step",
+            "divide the range of `noise_std` evenly, in thousandths",
+            f"{step:g}" + (f" for {list(ends)}" if ends else " without `noise_std`"),
+            "Such as 0.25 for [0.0, 1.0].",
+        )
+        return None
+    return step
+
+
+def _width(ends: tuple[float, float] | None) -> float:
+    return ends[1] - ends[0] if ends else 0.0
 
 
 def read_search(section: Section) -> SearchSpec:

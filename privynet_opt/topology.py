@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from privynet_opt.errors import TopologyError, did_you_mean
@@ -107,6 +107,10 @@ class LocalTopology:
         """Whether features are sent as float32 and without noise."""
         return self.feature_bits == 32 and not self.noise_std
 
+    def sent_plainly(self) -> LocalTopology:
+        """Return the same local network with its features sent as float32 and without noise."""
+        return replace(self, **SENDING_DEFAULTS)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the fields by name; how features are sent only where it is not the default."""
         plain = SENDING_DEFAULTS.items()
@@ -115,6 +119,24 @@ class LocalTopology:
     def __str__(self) -> str:
         """Return the topology in words, as printed and shown in the report."""
         return topology_words(*vars(self).values())
+
+
+def noise_levels(
+    noise_range: tuple[float, float] | None, step: float | None
+) -> tuple[float, ...] | None:
+    """Return the noise that may be added, each value; None where it may be any in the range.
+
+    Args:
+        noise_range: Least and most noise; None for none.
+        step: Difference of neighbouring values, which divides the range; None for any value.
+    """
+    if noise_range is None:
+        return (0.0,)
+    if step is None:
+        return None
+    low, high = noise_range
+    count = round((high - low) / step)
+    return tuple(round(low + index * step, NOISE_DECIMALS) for index in range(count + 1))
 
 
 def topology_words(

@@ -178,11 +178,15 @@ def write_toy_study(
     return directory
 
 
-def write_noisy_toy_study(directory: Path) -> Path:
+def write_noisy_toy_study(
+    directory: Path, *, noise_step: float | None = None, with_table: bool = True
+) -> Path:
     """Write a toy study that may code features and add noise to them.
 
     Args:
         directory: Created where missing.
+        noise_step: In which steps; None for any noise in the range.
+        with_table: Whether it has been characterized.
 
     Returns:
         The directory.
@@ -190,7 +194,10 @@ def write_noisy_toy_study(directory: Path) -> Path:
     write_toy_study(directory, name="noisy-toy", with_table=False)
     study = directory / "study.toml"
     asked = "[search_space]\nfeature_bits = [32, 4]\nnoise_std = [0.0, 2.0]\n"
+    asked += f"noise_step = {noise_step}\n" if noise_step else ""
     study.write_text(study.read_text().replace("[search_space]\n", asked))
+    if not with_table:
+        return directory
     rows = [row | SENDING_DEFAULTS for row in toy_rows(0.5)]
     trained = [row for row in rows if row["fidelity"] == "standard" and not row["selection_seed"]]
     for index, row in enumerate(trained[::2]):

@@ -173,6 +173,21 @@ def test_noise_in_a_range_is_suggested_in_thousandths_and_cannot_be_listed() -> 
         assert space.suggest(optuna.trial.FixedTrial(space.parameters(topology))) == topology
 
 
+def test_noise_in_steps_is_listed_and_suggested_as_it_is_listed() -> None:
+    space = space_of(replace(SENDING, noise_step=0.3), 1)
+    plain = space_of(replace(SENDING, noise_std=None, feature_bits=(32,)), 1)
+    assert space.can_be_listed and len(space) == len(plain) * 2 * 6 == len(set(space.topologies))
+    assert {t.noise_std for t in space.topologies} == {0.0, 0.3, 0.6, 0.9, 1.2, 1.5}
+    for topology in space.topologies:
+        assert topology in space
+        assert space.suggest(optuna.trial.FixedTrial(space.parameters(topology))) == topology
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    trials = [study.ask() for _ in range(100)]
+    assert {space.suggest(trial) for trial in trials} <= set(space.topologies)
+    assert trials[0].distributions == space.distributions()
+    assert LocalTopology("conv1", 2, "lda", 0, 8, 0.1) not in space
+
+
 @pytest.mark.parametrize(
     "topology",
     [

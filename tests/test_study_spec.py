@@ -144,6 +144,26 @@ def test_a_binary_file_is_refused(tmp_path: Path) -> None:
         ("[search_space]", "[search_space]\nnoise_std = [0, 11]", ["from 0 to 10"]),
         ("[search_space]", "[search_space]\nnoise_std = [0, 0.12345]", ["in thousandths"]),
         ("[search_space]", "[search_space]\nnoise_std = 0.5", ["must be a list of numbers"]),
+        (
+            "[search_space]",
+            "[search_space]\nnoise_std = [0, 1]\nnoise_step = 0.3",
+            ["`search_space.noise_step` must divide the range", "but got 0.3 for [0.0, 1.0]"],
+        ),
+        (
+            "[search_space]",
+            "[search_space]\nnoise_step = 0.3",
+            ["must divide the range", "but got 0.3 without `noise_std`"],
+        ),
+        (
+            "[search_space]",
+            "[search_space]\nnoise_std = [0, 1]\nnoise_step = 0.0005",
+            ["in thousandths", "but got 0.0005"],
+        ),
+        (
+            "[search_space]",
+            "[search_space]\nnoise_std = [0, 1]\nnoise_step = -0.5",
+            ["must divide the range", "but got -0.5"],
+        ),
         ("cloud = 100", "clod = 100", ["`characterization.images.clod`"]),
     ],
 )
@@ -201,5 +221,12 @@ def test_features_are_sent_plainly_unless_a_study_asks(toy_study: Path) -> None:
         (0.0, 1.0),
         False,
     )
-    edited(toy_study, "feature_bits = [4, 32]\nnoise_std = [0, 1]", "noise_std = []")
+    assert space.noise_step is None
+    edited(toy_study, "noise_std = [0, 1]", "noise_std = [0.1, 0.7]\nnoise_step = 0.2")
+    assert load_study(toy_study).search_space.noise_step == 0.2
+    edited(
+        toy_study,
+        "feature_bits = [4, 32]\nnoise_std = [0.1, 0.7]\nnoise_step = 0.2",
+        "noise_std = []",
+    )
     assert load_study(toy_study).search_space.sends_plainly

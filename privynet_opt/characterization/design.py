@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from privynet_opt.topology import NOISE_DECIMALS, SEEDED_STRATEGIES, LocalTopology
+from privynet_opt.topology import NOISE_DECIMALS, SEEDED_STRATEGIES, LocalTopology, noise_levels
 
 GOLDEN = (math.sqrt(5) - 1) / 2
 """Multiples of it, modulo 1, spread evenly however many are taken."""
@@ -97,6 +97,7 @@ def sent_otherwise(
     topologies: Sequence[LocalTopology],
     feature_bits: Sequence[int],
     noise_range: tuple[float, float] | None,
+    noise_step: float | None = None,
 ) -> list[LocalTopology]:
     """Return topologies with their features coded or noisy, one for each.
 
@@ -104,14 +105,16 @@ def sent_otherwise(
         topologies: Those whose features are sent plainly, in the order of their worth.
         feature_bits: The study's bits per feature.
         noise_range: Its least and most noise; None for none.
+        noise_step: Difference of neighbouring values of noise; None for any value in the range.
 
     Returns:
         For each topology, in its order, the same filters with bits in turn at each cut, beginning
-        with others at the next, and noise spread evenly over the range; the first of each cut has
+        with others at the next, and noise spread evenly over its values; the first of each cut has
         the most noise, so that no topology of the cut has more than was measured. Those that this
         would send plainly are left out.
     """
     low, high = noise_range or (0.0, 0.0)
+    levels = noise_levels(noise_range, noise_step)
     begun: Counter[str] = Counter()
     sent = []
     for index, topology in enumerate(topologies):
@@ -120,6 +123,9 @@ def sent_otherwise(
         nth_cut = list(begun).index(topology.cut_layer)
         bits = feature_bits[(before + nth_cut) % len(feature_bits)]
         share = (index * GOLDEN) % 1 if before else 1.0
-        noise = round(low + (high - low) * share, NOISE_DECIMALS)
+        if levels is None:
+            noise = round(low + (high - low) * share, NOISE_DECIMALS)
+        else:
+            noise = levels[min(int(share * len(levels)), len(levels) - 1)]
         sent.append(replace(topology, feature_bits=bits, noise_std=noise))
     return [topology for topology in sent if not topology.is_sent_plainly]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from privynet_opt.characterization.bank import build_bank
+from privynet_opt.characterization.bank import CutBank, build_bank
 from privynet_opt.characterization.extend import WRITTEN_ANEW, without_nan
 from privynet_opt.characterization.feature_source import FeatureSource, Stems
 from privynet_opt.characterization.gallery import Gallery
+from privynet_opt.characterization.information import measure_information
 from privynet_opt.characterization.job import TRAINING_SEED, measurement_key
 from privynet_opt.characterization.measure import measure_screen, measure_trained
 from privynet_opt.characterization.parallel import threads_per_worker
@@ -115,6 +116,8 @@ class Laboratory:
             backbone, splits = self.inputs.backbone, self.inputs.splits
             source = FeatureSource(backbone, cuts[name], splits, self.device, trains or None, stems)
             bank = build_bank(source).with_searched(self.searched)
+            if self.spec.search_space.noise_std is not None:
+                self._inform(bank, dict.fromkeys(topology.sent_plainly() for topology, _ in here))
             gallery = None
             if trains:
                 gallery = Gallery(self.output / GALLERY, bank.score_images, bank.score_labels)
@@ -128,6 +131,13 @@ class Laboratory:
                 self.folder.add(row)
                 finished(row)
         return True
+
+    def _inform(self, bank: CutBank, topologies: Iterable[LocalTopology]) -> None:
+        """Measure what the bound on every attacker takes, where it is not known."""
+        known = {LocalTopology.of(entry) for entry in self.folder.information()}
+        unknown = [topology for topology in topologies if topology not in known]
+        if unknown:
+            self.folder.add_information(bank.cut.name, measure_information(bank, unknown))
 
     def table(self) -> CharacterizationTable:
         """Write the table of everything measured so far and return it, read back and checked.
@@ -158,15 +168,22 @@ class Laboratory:
                 self.folder.add(row)
         for entry in known.sidecar.get("searched", []):
             self.folder.add_searched(entry)
+        for cut in self.cuts:
+            of_cut = [e for e in known.sidecar.get("information", []) if e["cut_layer"] == cut]
+            if of_cut:
+                self.folder.add_information(cut, of_cut)
         self._known_sidecar = known.sidecar
         return {str(name): int(n) for name, n in rows["fidelity"].value_counts().items()}
 
     def _described(self, n_rows: int) -> dict[str, Any]:
         """Return the sidecar: of the table that rows were taken over from, if any were."""
         own = self.inputs.sidecar(self.device)
+        information = self.folder.information()
+        if information:
+            own["information"] = information
         if not self._known_sidecar:
             return own
         theirs = {k: v for k, v in self._known_sidecar.items() if k not in WRITTEN_ANEW}
         added = {"rows": n_rows - sum(self.taken_over.values()), **circumstances(self.device)}
-        own = {name: own[name] for name in ("fidelities", "cuts")}
+        own = {name: own[name] for name in ("fidelities", "cuts", "information") if name in own}
         return {**theirs, **own, "extensions": [*theirs.get("extensions", []), added]}

@@ -112,4 +112,4 @@ def _sent(spec: StudySpec, topologies: Sequence[LocalTopology]) -> list[LocalTop
     space = spec.search_space
     if space.sends_plainly:
         return []
-    return sent_otherwise(topologies, space.feature_bits, space.noise_std)
+    return sent_otherwise(topologies, space.feature_bits, space.noise_std, space.noise_step)

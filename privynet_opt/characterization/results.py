@@ -28,7 +28,7 @@ from privynet_opt.characterization.schema import (
     measurement_name,
 )
 from privynet_opt.errors import OutputError, TableError
-from privynet_opt.topology import LOCAL_COLUMNS, SENDING_DEFAULTS
+from privynet_opt.topology import LOCAL_COLUMNS, SENDING_DEFAULTS, LocalTopology
 
 Row = dict[str, Any]
 
@@ -120,23 +120,24 @@ class MeasurementFolder:
 
     def anonymity(self) -> list[Row]:
         """Return the entries of `add_anonymity` of all cuts."""
-        files = sorted((self.folder / "anonymity").glob("[!.]*.json"))
-        return [entry for path in files for entry in json.loads(path.read_text())]
+        return _entries(sorted((self.folder / "anonymity").glob("[!.]*.json")))
 
     def add_information(self, cut_layer: str, entries: list[Row]) -> None:
-        """Store what the features of a cut tell of images at most.
+        """Store what the features of a cut tell of images at most, beside what is known.
 
         Args:
             cut_layer: Name of the cut.
             entries: From `information.measure_information`.
         """
         path = self.folder / "information" / f"{cut_layer}.json"
-        write_atomically(path, json.dumps(entries, indent=1, allow_nan=False) + "\n")
+        known = {LocalTopology.of(entry): entry for entry in _entries([path])}
+        known |= {LocalTopology.of(entry): entry for entry in entries}
+        text = json.dumps(list(known.values()), indent=1, allow_nan=False)
+        write_atomically(path, text + "\n")
 
     def information(self) -> list[Row]:
         """Return the entries of `add_information` of all cuts."""
-        files = sorted((self.folder / "information").glob("[!.]*.json"))
-        return [entry for path in files for entry in json.loads(path.read_text())]
+        return _entries(sorted((self.folder / "information").glob("[!.]*.json")))
 
     def add_searched(self, entry: Row) -> None:
         """Store the subset found for a cut and a count.
@@ -236,6 +237,11 @@ def _key(cells: Mapping[str, str]) -> Row:
         for name in KEY
         if name in cells
     }
+
+
+def _entries(files: Iterable[Path]) -> list[Row]:
+    """Return the entries of all files that exist."""
+    return [e for path in files if path.exists() for e in json.loads(path.read_text())]
 
 
 def _read_row(path: Path) -> Row:

@@ -27,6 +27,7 @@ limit, or when nothing left is expected to gain 0.1 points of accuracy.
 Rows of the study's own table are taken over where weights, images and recipe are the same.
 Amortised networks are not trained, since those of one cut can take the whole budget; where they
 were measured before (`characterize --fidelity amortised` in the same --output), proxies use them.
+Where a study searches noise, its noise_step says in which steps.
 """
 
 EXAMPLES = """\

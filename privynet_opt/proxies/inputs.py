@@ -108,8 +108,7 @@ class ProxyInputs:
         estimates = self._estimates(topologies, shape, screened)
         inputs = [shape, estimates, estimates - screened, is_full]
         if self.names != INPUT_NAMES:
-            bits, noise = (sending(topologies, name) for name in SENDING_DEFAULTS)
-            inputs += [2.0**-bits, noise]
+            inputs.append(sending_inputs(topologies))
         return np.column_stack(inputs)
 
     def are_guessed(self, topologies: pd.DataFrame) -> NDArray[np.bool_]:
@@ -181,6 +180,16 @@ def input_names(table: CharacterizationTable) -> tuple[str, ...]:
         table: The table.
     """
     return INPUT_NAMES if sent_plainly(table.rows).all() else (*INPUT_NAMES, *SENDING_INPUTS)
+
+
+def sending_inputs(topologies: pd.DataFrame) -> Floats:
+    """Return `SENDING_INPUTS` of topologies, shape ``(n_topologies, 2)``.
+
+    Args:
+        topologies: As in `ProxyInputs.matrix`.
+    """
+    bits, noise = (sending(topologies, name) for name in SENDING_DEFAULTS)
+    return np.column_stack([2.0**-bits, noise])
 
 
 def sending(topologies: pd.DataFrame, name: str) -> Floats:

@@ -115,6 +115,7 @@ def _sent_so(result: OptimizationResult, sent: dict[str, Any]) -> pd.DataFrame:
         SearchSpace.of_study(result.spec, channels, result.table.searched),
         feature_bits=(int(sent["feature_bits"]),),
         noise_std=None,
+        noise_step=None,
     )
     topologies = space.enumerate().assign(noise_std=float(sent["noise_std"]))
     return topologies.join(result.proxies.predict(topologies))

@@ -18,6 +18,7 @@ from privynet_opt.proxies.fit import trained_rows
 from privynet_opt.save import prepare_output
 from privynet_opt.search_space import SearchSpace
 from privynet_opt.study_spec import load_study
+from privynet_opt.topology import noise_levels
 from privynet_opt.tuning.budget import Budget, format_seconds, parse_budget
 from privynet_opt.tuning.diary import Diary, Verdict
 from privynet_opt.tuning.lines import begin_line
@@ -103,11 +104,11 @@ def tune(
     """
     seconds = parse_budget(budget)
     spec = with_settings(constraints, study, objectives=objectives, confidence=confidence)
-    if not spec.search_space.sends_plainly:
+    if noise_levels(spec.search_space.noise_std, spec.search_space.noise_step) is None:
         raise StudyError(
-            "`tune` must have a study without `feature_bits` and `noise_std`, since it compares "
-            "measurements of features sent plainly. Measure it with `privynet-opt characterize`, "
-            "or leave both out."
+            "`search_space.noise_step` must be set for `tune`, which lists topologies, but "
+            f"`noise_std` is {list(spec.search_space.noise_std or ())} and any value in it is one. "
+            "Add one that divides the range to study.toml, such as 0.25 for [0.0, 1.0]."
         )
     folder = prepare_output(Path(output or f"privynet-opt-{spec.name}-tuned"))
     diary = Diary.open(folder / "tuning.json", spec.search, spec.search_space)

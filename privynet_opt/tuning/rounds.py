@@ -18,7 +18,7 @@ from privynet_opt.characterization.schema import TRAINED_FIDELITIES
 from privynet_opt.metrics import PREDICTED
 from privynet_opt.proxies import fit_proxies
 from privynet_opt.proxies.fit import MIN_GROUPS
-from privynet_opt.proxies.inputs import ProxyInputs
+from privynet_opt.proxies.inputs import INPUT_NAMES, ProxyInputs, sending_inputs
 from privynet_opt.search_space import TOPOLOGY_COLUMNS
 from privynet_opt.topology import LocalTopology
 from privynet_opt.tuning.acquisition import Floats, pick_batch
@@ -124,13 +124,15 @@ class Tuning:
         within = within_exact_limits(self.topologies, self.laboratory.cuts, self.asked.constraints)
         if not within.any():
             return IMPOSSIBLE
-        if not self._measure([(t, "screen") for t in self._listed(within)]):
+        # However features are sent, proxies begin from the closed form of the same filters plainly.
+        plain = dict.fromkeys(t.sent_plainly() for t in self._listed(within))
+        if not self._measure([(t, "screen") for t in plain]):
             return BUDGET
         table = self.laboratory.table()
         possible = self._possible(table)
         if not possible.any():
             return IMPOSSIBLE
-        points = ProxyInputs(table).matrix(self.topologies, FIRST)
+        points = _points(table, self.topologies)
         is_trained = _are_among(self.topologies, table.trained)
         wanted = is_trained.copy()
         groups = self.topologies.groupby(["cut_layer", "kept_filters"]).ngroup().to_numpy()
@@ -229,6 +231,12 @@ class Tuning:
             self.diary.save()
 
         return self.laboratory.measure(pairs, may_begin, finished)
+
+
+def _points(table: CharacterizationTable, topologies: pd.DataFrame) -> Floats:
+    """Return what makes topologies different; bits and noise before any row has them, too."""
+    inputs = ProxyInputs(table).matrix(topologies, FIRST)[:, : len(INPUT_NAMES)]
+    return np.column_stack([inputs, sending_inputs(topologies)])
 
 
 def _are_among(topologies: pd.DataFrame, some: pd.DataFrame) -> Bools:

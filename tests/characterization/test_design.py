@@ -78,6 +78,16 @@ def test_each_choice_of_filters_is_sent_once_more_with_bits_and_noise_of_its_own
     assert sent_otherwise(planned[:20], (32, 8, 4), (0.0, 2.0)) == sent[:20]
 
 
+def test_noise_in_steps_is_planned_at_every_step_alike():
+    planned = trained_topologies(GRIDS, SELECTION_STRATEGIES, 60, n_seeds=1)
+    sent = sent_otherwise(planned, (8,), (0.5, 2.0), 0.5)
+    counts = Counter(t.noise_std for t in sent)
+    assert set(counts) == {0.5, 1.0, 1.5, 2.0}
+    assert counts[2.0] >= len(GRIDS) and min(counts.values()) >= 10
+    for cut in GRIDS:
+        assert next(t for t in sent if t.cut_layer == cut).noise_std == 2.0
+
+
 def test_what_would_be_sent_plainly_again_is_left_out():
     planned = trained_topologies(GRIDS, SELECTION_STRATEGIES, 20, n_seeds=1)
     assert sent_otherwise(planned, (32,), None) == []

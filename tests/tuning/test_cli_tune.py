@@ -135,9 +135,9 @@ def test_a_diary_that_is_none_is_one_line(study: Path, tmp_path: Path, made, cap
     assert "tuning.json cannot be used (KeyError). Delete it" in capsys.readouterr().err
 
 
-def test_a_study_of_noise_is_refused_before_anything_is_written(tmp_path: Path, capsys):
+def test_noise_of_any_value_is_refused_before_anything_is_written(tmp_path: Path, capsys):
     study = write_noisy_toy_study(tmp_path / "noisy-toy")
     assert main(command(study, tmp_path / "out")) == 2
     said = capsys.readouterr().err
-    assert "`tune` must have a study without `feature_bits` and `noise_std`" in said
+    assert "`search_space.noise_step` must be set for `tune`" in said and "[0.0, 2.0]" in said
     assert not (tmp_path / "out").exists()

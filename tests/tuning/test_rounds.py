@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from operator import itemgetter
 
 import pytest
-from problems import STRATEGIES, toy_row, toy_topologies
-from toy_laboratory import LIMITS, NOISE, ask
+from problems import STRATEGIES, toy_row, toy_topologies, write_noisy_toy_study
+from toy_laboratory import LIMITS, NOISE, ToyLaboratory, ask, toy_measurement
 
 from privynet_opt.candidates import best_of
 from privynet_opt.cost import cut_costs
+from privynet_opt.topology import LocalTopology
 from privynet_opt.tuning import rounds
 from privynet_opt.tuning.rounds import N_INITIAL, STABLE_ROUNDS
 
@@ -160,3 +162,40 @@ def test_limits_that_leave_too_few_for_a_fit_are_answered_with_help_from_beyond(
     assert {str(t) for t in left} <= {f"conv1, 1 filter by {s}" for s in STRATEGIES}
     assert len({(t.cut_layer, t.kept_filters) for t, _ in laboratory.trained}) >= 3
     assert len(laboratory.trained) <= N_INITIAL + 3
+
+
+@pytest.fixture(scope="module")
+def noisy(one_model, tmp_path_factory):
+    """A tuning whose topologies also differ in bits and noise, and its laboratory."""
+    folder = tmp_path_factory.mktemp("noisy") / "noisy-toy"
+    laboratory = ToyLaboratory(write_noisy_toy_study(folder, noise_step=0.5, with_table=False))
+    tuning = ask(laboratory, *LIMITS)
+    assert tuning.run() in ("stable", "settled")
+    return tuning, laboratory
+
+
+def test_bits_and_noise_are_screened_plainly_and_trained_far_apart(noisy):
+    _, laboratory = noisy
+    screened = {topology for topology, fidelity in laboratory.order if fidelity == "screen"}
+    assert all(topology.is_sent_plainly for topology in screened)
+    begun = [topology for topology, _ in laboratory.trained[:N_INITIAL]]
+    assert {topology.feature_bits for topology in begun} == {32, 4}
+    assert {0.0, 2.0} <= {topology.noise_std for topology in begun}
+
+
+def test_with_noise_it_ends_on_a_measured_topology_that_hardly_any_other_beats(noisy):
+    tuning, laboratory = noisy
+    verdict = tuning.diary.verdicts[-1]
+    assert verdict.confirmed and not verdict.broken
+    found = laboratory.rows[recommended(tuning, laboratory), "standard"]
+    everything = [LocalTopology.of(row) for _, row in tuning.topologies.iterrows()]
+    rows = {
+        topology: toy_measurement(topology, "standard")
+        for topology in everything
+        if flops_of(laboratory, topology) <= 1e6
+    }
+    best = max((row for row in rows.values() if row["psnr_db"] <= 17.5), key=itemgetter("accuracy"))
+    assert best["noise_std"] or best["feature_bits"] < 32  # plain ones alone would not reach it
+    assert found["psnr_db"] <= 17.5
+    assert found["accuracy"] >= best["accuracy"] - 0.02
+    assert len(laboratory.trained) < len(everything) / 10

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from problems import toy_cuts, toy_row, toy_topologies, write_toy_table
+from problems import sent_row, toy_cuts, toy_row, write_toy_table
 
 from privynet_opt.characterization.table import load_table
 from privynet_opt.constraints import parse_constraints
-from privynet_opt.search_space import topology_frame
+from privynet_opt.search_space import SearchSpace
 from privynet_opt.study_spec import load_study
-from privynet_opt.topology import LocalTopology
+from privynet_opt.topology import SENDING_DEFAULTS, LocalTopology
 from privynet_opt.tuning.budget import Budget
 from privynet_opt.tuning.diary import Diary
 from privynet_opt.tuning.rounds import Tuning
@@ -58,7 +58,7 @@ class ToyLaboratory:
                 return False
             if self.stop_after == len(self.trained):
                 raise KeyboardInterrupt
-            row = toy_row(tuple(topology.as_dict().values()), fidelity, NOISE)
+            row = toy_measurement(topology, fidelity)
             self.now += SECONDS[fidelity]
             self.rows[key] = row
             self.order.append(key)
@@ -70,13 +70,23 @@ class ToyLaboratory:
         return load_table(path)
 
 
+def toy_measurement(topology: LocalTopology, fidelity: str) -> dict[str, Any]:
+    """Return what measuring a topology gives, however its features are sent."""
+    plain = tuple(topology.sent_plainly().as_dict().values())
+    row = toy_row(plain, fidelity, NOISE) | SENDING_DEFAULTS
+    if topology.is_sent_plainly:
+        return row
+    return sent_row(row, topology.feature_bits, topology.noise_std)
+
+
 def ask(
     laboratory: ToyLaboratory, *limits: str, seconds: float = 1e6, extrapolate: bool = False
 ) -> Tuning:
     """Ask a question of a laboratory; the lines that are said are in ``tuning.said``."""
     study = load_study(laboratory.folder)
     search = replace(study.search, constraints=parse_constraints(limits), extrapolate=extrapolate)
-    topologies = topology_frame(LocalTopology(*fields) for fields in toy_topologies())
+    channels = {name: cut.channels for name, cut in laboratory.cuts.items()}
+    topologies = SearchSpace.of_study(study, channels).enumerate()
     diary = Diary.open(laboratory.folder / "tuning.json", search, study.search_space)
     budget = Budget(seconds, diary.spent_seconds, laboratory.clock)
     said: list[str] = []
