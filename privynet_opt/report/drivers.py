@@ -24,6 +24,7 @@ PARAMETERS = {
     "kept_filters": "kept filters",
     "selection_strategy": "selection strategy",
     "feature_bits": "bits per feature",
+    "noise_std": "noise",
 }
 
 BASELINE = "random"

@@ -29,3 +29,11 @@ def test_strategies_differ_from_random_by_what_they_were_given():
     rows = fake_result().candidates
     lda = rows[rows["selection_strategy"] == "lda"]
     assert told["lda"].on_front == f"{lda['on_front'].sum()} of {len(lda)}"
+
+
+def test_noise_in_steps_is_a_parameter_like_any_other():
+    result = fake_result()
+    assert "noise" not in dict(drivers(result).importances[0].shares)
+    rows = result.candidates
+    rows["noise_std"] = np.where(rows["accuracy"] > rows["accuracy"].median(), 0.0, 1.0)
+    assert dict(drivers(result).importances[0].shares)["noise"] > 40
