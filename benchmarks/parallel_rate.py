@@ -22,8 +22,8 @@ from typing import Any
 
 from privynet_opt.characterization.design import kept_grid
 from privynet_opt.characterization.job import Job, forget, run_job
+from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.characterization.parallel import run_jobs, threads_per_worker
-from privynet_opt.characterization.results import MeasurementFolder
 from privynet_opt.characterization.schema import KEY
 from privynet_opt.characterization.study_inputs import StudyInputs
 from privynet_opt.networks.cuts import Cut

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from privynet_opt.characterization.results import write_atomically
 from privynet_opt.errors import DataError, StudyError
+from privynet_opt.files import write_atomically
 from privynet_opt.study_spec import STUDY_NAME, list_studies, load_study
 from privynet_opt.topology import CLOSED_FORM_STRATEGIES
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from privynet_opt import __version__
-from privynet_opt.characterization.results import write_atomically
 from privynet_opt.errors import OutputError
+from privynet_opt.files import write_atomically
 from privynet_opt.search_space import told_columns
 from privynet_opt.study_storage import journal_text
 from privynet_opt.topology import SENDING_DEFAULTS, TOPOLOGY_COLUMNS, LocalTopology

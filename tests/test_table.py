@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from problems import toy_cuts, toy_rows, write_toy_sidecar, write_toy_table
 
-from privynet_opt.characterization.results import MeasurementFolder, write_table
+from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.characterization.schema import COLUMNS, KEY
 from privynet_opt.characterization.table import load_table, validate_rows
+from privynet_opt.characterization.table_files import write_table
 from privynet_opt.errors import TableError
 from privynet_opt.topology import SENDING_DEFAULTS
 

@@ -16,7 +16,7 @@ from privynet_opt.api import optimize, reopen
 from privynet_opt.characterization import fresh
 from privynet_opt.characterization.extend import extend_table
 from privynet_opt.characterization.fresh import FreshMeasurements
-from privynet_opt.characterization.results import MeasurementFolder
+from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.characterization.schema import KEY
 from privynet_opt.characterization.table import load_table
 from privynet_opt.cli import main

@@ -13,11 +13,12 @@ import torch
 from tqdm import tqdm
 
 from privynet_opt.characterization.job import Job, forget, run_job
+from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.characterization.parallel import run_jobs, threads_per_worker
 from privynet_opt.characterization.plan import plan, spread_topologies
-from privynet_opt.characterization.results import MeasurementFolder, copy_study_file, write_table
 from privynet_opt.characterization.side_attack import DOUBLED, N_TOPOLOGIES, SideAttack
 from privynet_opt.characterization.study_inputs import SPLIT_SEED, StudyInputs
+from privynet_opt.characterization.table_files import copy_study_file, write_table
 from privynet_opt.datasets.load import kind_of, load_images
 from privynet_opt.errors import DataError, StudyError
 

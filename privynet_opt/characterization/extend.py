@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from privynet_opt.characterization.gallery_store import copy_gallery
-from privynet_opt.characterization.results import MeasurementFolder, copy_study_file, write_table
+from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.characterization.schema import KEY
 from privynet_opt.characterization.table import load_table
+from privynet_opt.characterization.table_files import copy_study_file, write_table
 
 if TYPE_CHECKING:
     from privynet_opt.study_spec import StudySpec

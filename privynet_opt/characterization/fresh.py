@@ -16,8 +16,8 @@ from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.gallery import Gallery
 from privynet_opt.characterization.job import measurement_key
 from privynet_opt.characterization.measure import measure_trained
+from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.characterization.provenance import circumstances, fidelities_alike
-from privynet_opt.characterization.results import MeasurementFolder
 from privynet_opt.characterization.schema import GALLERY
 from privynet_opt.characterization.study_inputs import StudyInputs
 from privynet_opt.networks.cuts import choose_cuts

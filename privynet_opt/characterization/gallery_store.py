@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
-from privynet_opt.characterization.results import write_atomically
 from privynet_opt.errors import TableError
+from privynet_opt.files import write_atomically
 
 ORIGINAL, THUMBNAIL, RECOVERED = "original", "thumbnail", "recovered"
 """What a strip can show."""

@@ -29,12 +29,12 @@ from privynet_opt.characterization.measure import (
     measure_stack,
     measure_trained,
 )
+from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.characterization.recipes import (
     AMORTISED,
     describe_networks,
 )
-from privynet_opt.characterization.results import MeasurementFolder, subsets_of
-from privynet_opt.characterization.schema import GALLERY, TRAINED_FIDELITIES
+from privynet_opt.characterization.schema import GALLERY, TRAINED_FIDELITIES, subsets_of
 from privynet_opt.characterization.side_attack import SideAttack
 from privynet_opt.characterization.subset_search import search_subset
 from privynet_opt.datasets.image_set import Splits

@@ -15,17 +15,13 @@ from privynet_opt.characterization.gallery import Gallery
 from privynet_opt.characterization.information import measure_information
 from privynet_opt.characterization.job import TRAINING_SEED, measurement_key
 from privynet_opt.characterization.measure import measure_screen, measure_trained
+from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.characterization.parallel import threads_per_worker
 from privynet_opt.characterization.provenance import circumstances, fidelities_alike
-from privynet_opt.characterization.results import (
-    MeasurementFolder,
-    copy_study_file,
-    subsets_of,
-    write_table,
-)
-from privynet_opt.characterization.schema import GALLERY
+from privynet_opt.characterization.schema import GALLERY, subsets_of
 from privynet_opt.characterization.study_inputs import StudyInputs
 from privynet_opt.characterization.table import CharacterizationTable, load_table
+from privynet_opt.characterization.table_files import copy_study_file, write_table
 from privynet_opt.topology import LocalTopology
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ columns that say how features are sent are there only where they are not always 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,3 +107,14 @@ def is_dearer(fidelity: str, other: str) -> bool:
         other: Likewise.
     """
     return FIDELITIES.index(fidelity) > FIDELITIES.index(other)
+
+
+def subsets_of(
+    entries: Iterable[Mapping[str, Any]],
+) -> dict[tuple[str, int], tuple[int, ...]]:
+    """Return found subsets by cut layer and count of kept filters.
+
+    Args:
+        entries: As `MeasurementFolder.searched` and the sidecar's ``searched`` have them.
+    """
+    return {(e["cut_layer"], e["kept_filters"]): tuple(e["channels"]) for e in entries}

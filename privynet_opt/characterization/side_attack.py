@@ -9,7 +9,7 @@ from typing import Any
 from privynet_opt.characterization.bank import CutBank, build_bank
 from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.measure import measure_attack
-from privynet_opt.characterization.results import MeasurementFolder
+from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.datasets.image_set import ImageSet
 from privynet_opt.topology import LOCAL_COLUMNS, LocalTopology
 

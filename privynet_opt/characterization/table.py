@@ -17,9 +17,8 @@ from typing import Any
 
 import pandas as pd
 
-from privynet_opt.characterization.results import subsets_of
 from privynet_opt.characterization.row_rules import columns_at_fault, rows_at_fault, typed_rows
-from privynet_opt.characterization.schema import SCHEMA_VERSION, TRAINED_FIDELITIES
+from privynet_opt.characterization.schema import SCHEMA_VERSION, TRAINED_FIDELITIES, subsets_of
 from privynet_opt.cost import CutProfile
 from privynet_opt.errors import TableError
 

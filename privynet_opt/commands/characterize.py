@@ -97,7 +97,7 @@ def characterize(asked: argparse.Namespace) -> int:
     spec = load_study(asked.study)
 
     from privynet_opt.characterization import characterize as measuring
-    from privynet_opt.characterization.results import MeasurementFolder
+    from privynet_opt.characterization.measurement_folder import MeasurementFolder
 
     table = measuring.characterize(
         spec,

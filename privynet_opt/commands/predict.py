@@ -37,10 +37,10 @@ def predict(asked: argparse.Namespace) -> int:
     Args:
         asked: Parsed arguments of ``predict``.
     """
-    from privynet_opt.characterization.results import write_atomically
     from privynet_opt.deploy import predict as predicting
     from privynet_opt.deploy.bundle import load_bundle
     from privynet_opt.deploy.cloud_model import load_cloud_model
+    from privynet_opt.files import write_atomically
 
     files = predicting.find_images(asked.images)
     bundle, model = load_bundle(asked.bundle), load_cloud_model(asked.cloud)

@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from privynet_opt.characterization.results import write_atomically
 from privynet_opt.deploy.device_noise import SECRET_BYTES, DeviceNoise
 from privynet_opt.errors import BundleError, OutputError
+from privynet_opt.files import write_atomically
 from privynet_opt.networks.coding import FeatureCoding
 
 FORMAT_VERSION = 2

@@ -12,9 +12,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from privynet_opt.characterization.channel_statistics import standardise
-from privynet_opt.characterization.results import write_atomically
 from privynet_opt.deploy.bundle import MANIFEST, Manifest, read_manifest
 from privynet_opt.errors import BundleError
+from privynet_opt.files import write_atomically
 from privynet_opt.networks.cloud import CloudNetwork
 from privynet_opt.networks.training import mixed_precision
 

@@ -20,7 +20,6 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from privynet_opt.characterization.results import write_atomically
 from privynet_opt.deploy.bundle import (
     MANIFEST,
     Manifest,
@@ -39,6 +38,7 @@ from privynet_opt.deploy.feature_index import (
     shards_of,
 )
 from privynet_opt.errors import BundleError, OutputError
+from privynet_opt.files import write_atomically
 
 SUMS = "SHA256SUMS"
 

@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from privynet_opt.characterization.results import write_atomically
 from privynet_opt.deploy.bundle import PRIVATE_MODE
 from privynet_opt.deploy.device_network import DeviceNetwork, WithNoise
 from privynet_opt.deploy.device_noise import DeviceNoise
 from privynet_opt.errors import DataError, NetworkError
+from privynet_opt.files import write_atomically
 
 FORMATS = ("pt2", "onnx")
 """torch.export's archive, which torch runs, and ONNX, which onnxruntime and many devices run."""

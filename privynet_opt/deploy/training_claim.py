@@ -8,12 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from privynet_opt.characterization.results import write_atomically
 from privynet_opt.deploy.bundle import MANIFEST, refuse_bundle
 from privynet_opt.deploy.cloud_model import CLAIM
 from privynet_opt.deploy.feature_folder import FeatureFolder
 from privynet_opt.deploy.feature_index import INDEX
 from privynet_opt.errors import BundleError, OutputError
+from privynet_opt.files import write_atomically
 from privynet_opt.networks.training import TrainingRecipe
 
 

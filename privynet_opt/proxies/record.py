@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from privynet_opt.characterization.results import write_atomically
 from privynet_opt.characterization.schema import SCHEMA_VERSION
 from privynet_opt.characterization.table import CharacterizationTable
 from privynet_opt.errors import OutputError
+from privynet_opt.files import write_atomically
 from privynet_opt.proxies.estimates import TARGETS
 from privynet_opt.proxies.inputs import input_names
 from privynet_opt.proxies.models import MODELS

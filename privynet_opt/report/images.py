@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from privynet_opt.characterization.results import write_atomically
 from privynet_opt.errors import OutputError
+from privynet_opt.files import write_atomically
 from privynet_opt.report.figure_filters import filters_figure
 from privynet_opt.report.figure_pareto import pareto_figure
 from privynet_opt.report.figure_trust import (

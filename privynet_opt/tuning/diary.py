@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from privynet_opt.characterization.results import write_atomically
 from privynet_opt.errors import OutputError
+from privynet_opt.files import write_atomically
 
 if TYPE_CHECKING:
     from privynet_opt.study_sections import SearchSpaceSpec, SearchSpec

@@ -21,8 +21,8 @@ from privynet_opt.characterization import measure, recipes, study_inputs
 from privynet_opt.characterization.bank import CutBank
 from privynet_opt.characterization.characterize import characterize
 from privynet_opt.characterization.feature_source import FeatureSource
+from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.characterization.provenance import identity
-from privynet_opt.characterization.results import MeasurementFolder
 from privynet_opt.characterization.schema import KEY
 from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.characterization.table import load_table

@@ -11,7 +11,7 @@ from privynet_opt.characterization import job as measuring
 from privynet_opt.characterization import measure, recipes
 from privynet_opt.characterization.characterize import characterize
 from privynet_opt.characterization.job import Job, run_job
-from privynet_opt.characterization.results import MeasurementFolder
+from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.errors import StudyError
 from privynet_opt.networks import cloud
 from privynet_opt.networks.training import TrainingRecipe

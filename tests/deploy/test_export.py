@@ -12,7 +12,6 @@ import torch
 
 from privynet_opt.characterization.bank import build_bank
 from privynet_opt.characterization.feature_source import FeatureSource
-from privynet_opt.characterization.results import write_atomically
 from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.cost import cut_costs
 from privynet_opt.deploy.bundle import load_bundle
@@ -25,6 +24,7 @@ from privynet_opt.deploy.self_check import random_images
 from privynet_opt.deploy.words import bundle_lines
 from privynet_opt.errors import BundleError, DataError, NetworkError, OutputError, StudyError
 from privynet_opt.errors import TopologyError as ImpossibleTopology
+from privynet_opt.files import write_atomically
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import choose_cuts, find_cuts
 from privynet_opt.networks.local import build_local_network

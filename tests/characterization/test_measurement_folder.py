@@ -8,13 +8,10 @@ import os
 
 import pytest
 
-from privynet_opt.characterization.results import (
-    MeasurementFolder,
-    copy_study_file,
-    write_atomically,
-    write_table,
-)
+from privynet_opt.characterization.measurement_folder import MeasurementFolder
+from privynet_opt.characterization.table_files import copy_study_file, write_table
 from privynet_opt.errors import OutputError, TableError
+from privynet_opt.files import write_atomically
 from privynet_opt.topology import SENDING_DEFAULTS
 
 ROW = {

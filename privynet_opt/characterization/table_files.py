@@ -1,0 +1,93 @@
+"""A table, its sidecar and its study file, written side by side."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import shutil
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from privynet_opt.characterization.schema import COLUMNS, FIDELITIES, SCHEMA_VERSION
+from privynet_opt.files import write_atomically
+from privynet_opt.topology import SENDING_DEFAULTS
+
+Row = dict[str, Any]
+
+
+def copy_study_file(directory: Path, weights: str, target: Path) -> None:
+    """Copy a study file, and the weights if they lie beside it, into another folder.
+
+    Weights elsewhere that the file names by a relative path are named by their absolute one.
+
+    Args:
+        directory: The study's folder.
+        weights: The weights as the study names them; a file's path is absolute.
+        target: The folder; made where missing.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    if directory.resolve() == target.resolve():
+        return
+    text = (directory / "study.toml").read_text(encoding="utf-8")
+    if Path(weights).parent == directory and Path(weights).is_file():
+        shutil.copyfile(weights, target / Path(weights).name)
+    elif Path(weights).is_file():
+        named = tomllib.loads(text)["network"]["weights"]
+        absolute = json.dumps(str(Path(weights).resolve()), ensure_ascii=False)
+        for quote in ('"', "'"):
+            text = text.replace(f"{quote}{named}{quote}", absolute)
+    write_atomically(target / "study.toml", text)
+
+
+def write_table(
+    path: Path, rows: Iterable[Row], cut_order: list[str], sidecar: dict[str, Any]
+) -> None:
+    """Write the table and its sidecar; defaults of how features are sent are not written.
+
+    Args:
+        path: The CSV file; the sidecar is the ``.json`` file of the same stem.
+        rows: Measurements.
+        cut_order: Cut layers in the order of the network, to sort the rows by.
+        sidecar: Profiles and provenance; schema version, units and hash are added.
+    """
+    ordered = sorted(
+        rows,
+        key=lambda r: (
+            FIDELITIES.index(r["fidelity"]),
+            cut_order.index(r["cut_layer"]),
+            r["kept_filters"],
+            r["selection_strategy"],
+            r["selection_seed"],
+            -r["feature_bits"],
+            r["noise_std"],
+            r["training_seed"],
+        ),
+    )
+    sent_plainly = all(
+        row[name] == plain for row in ordered for name, plain in SENDING_DEFAULTS.items()
+    )
+    names = [name for name in COLUMNS if not (sent_plainly and name in SENDING_DEFAULTS)]
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, names, lineterminator="\n")
+    writer.writeheader()
+    for row in ordered:
+        writer.writerow({name: _cell(row[name]) for name in names})
+    text = stream.getvalue()
+    described = {
+        "schema_version": SCHEMA_VERSION,
+        "table_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "columns": {name: COLUMNS[name].meaning for name in names},
+        **sidecar,
+    }
+    write_atomically(path, text)
+    write_atomically(path.with_suffix(".json"), json.dumps(described, indent=1) + "\n")
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else value
