@@ -12,18 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from privynet_opt.errors import StudyError, UnknownStudyError, did_you_mean
+from privynet_opt.search_space_spec import SearchSpaceSpec, read_search_space
 from privynet_opt.study_sections import (
     SAMPLERS,
     CharacterizationSpec,
     DataSpec,
     NetworkSpec,
-    SearchSpaceSpec,
     SearchSpec,
     read_characterization,
     read_data,
     read_network,
     read_search,
-    read_search_space,
 )
 from privynet_opt.toml_reader import Section, read_toml
 

@@ -18,7 +18,6 @@ from privynet_opt.proxies.fit import trained_rows
 from privynet_opt.save import prepare_output
 from privynet_opt.search_space import SearchSpace
 from privynet_opt.study_spec import load_study
-from privynet_opt.topology import noise_levels
 from privynet_opt.tuning.budget import Budget, format_seconds, parse_budget
 from privynet_opt.tuning.diary import Diary, Verdict
 from privynet_opt.tuning.lines import begin_line
@@ -104,7 +103,7 @@ def tune(
     """
     seconds = parse_budget(budget)
     spec = with_settings(constraints, study, objectives=objectives, confidence=confidence)
-    if noise_levels(spec.search_space.noise_std, spec.search_space.noise_step) is None:
+    if not spec.search_space.can_be_listed:
         raise StudyError(
             "`search_space.noise_step` must be set for `tune`, which lists topologies, but "
             f"`noise_std` is {list(spec.search_space.noise_std or ())} and any value in it is one. "

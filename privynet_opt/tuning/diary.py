@@ -12,7 +12,8 @@ from privynet_opt.errors import OutputError
 from privynet_opt.files import write_atomically
 
 if TYPE_CHECKING:
-    from privynet_opt.study_sections import SearchSpaceSpec, SearchSpec
+    from privynet_opt.search_space_spec import SearchSpaceSpec
+    from privynet_opt.study_sections import SearchSpec
 
 
 @dataclass(frozen=True)
