@@ -97,8 +97,8 @@ def _noise_range(section: Section) -> tuple[float, float] | None:
 def _noise_step(section: Section, ends: tuple[float, float] | None) -> float | None:
     """Read the difference of neighbouring values of noise, 0 for none."""
     step = section.take("noise_step", float, 0.0)
-    if not step:
-        return None
+    if not step or (ends is None and section.values.get("noise_std")):
+        return None  # there is no step, or no range to divide because that is at fault
     low, high = ends or (0.0, 0.0)
     width, part = (round(number * 10**NOISE_DECIMALS, 6) for number in (high - low, step))
     if part < 1 or part % 1 or not width or width % part:

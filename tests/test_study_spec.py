@@ -230,3 +230,9 @@ def test_features_are_sent_plainly_unless_a_study_asks(toy_study: Path) -> None:
         "noise_std = []",
     )
     assert load_study(toy_study).search_space.sends_plainly
+
+
+def test_a_wrong_range_of_noise_is_one_fault_whatever_its_step(toy_study: Path) -> None:
+    edited(toy_study, "[search_space]", "[search_space]\nnoise_std = [1, 0]\nnoise_step = 0.5")
+    message = fault_of(toy_study)
+    assert "`search_space.noise_std` must be" in message and "noise_step" not in message
