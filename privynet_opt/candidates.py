@@ -17,7 +17,7 @@ from privynet_opt.constraints import Constraint
 from privynet_opt.cost import COST_NAMES, CutProfile, cut_costs
 from privynet_opt.metrics import METRICS, PREDICTED, checked_column, to_losses
 from privynet_opt.pareto import non_dominated
-from privynet_opt.search_space import TOPOLOGY_COLUMNS
+from privynet_opt.topology import SENDING_DEFAULTS, TOPOLOGY_COLUMNS
 
 if TYPE_CHECKING:
     from privynet_opt.characterization.table import CharacterizationTable
@@ -43,7 +43,7 @@ def build_candidates(
     """
     predictions = proxies.predict(topologies).set_axis(topologies.index)
     costs = exact_costs(topologies, table.cuts)
-    leaks = _strongest(topologies, table.rows)
+    leaks = _strongest(topologies, table)
     for loss, leak in leaks.items():
         for column in (str(loss), f"{loss}_upper"):
             predictions[column] = predictions[column].clip(lower=leak)
@@ -150,10 +150,17 @@ def exact_costs(topologies: pd.DataFrame, cuts: Mapping[str, CutProfile]) -> pd.
     return costs
 
 
-def _strongest(topologies: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return each privacy loss as the strongest attack at any fidelity had it; NaN where none."""
+def _strongest(topologies: pd.DataFrame, table: CharacterizationTable) -> pd.DataFrame:
+    """Return each privacy loss as the strongest attack of the table had it; NaN where none.
+
+    The attacks beside the usual ones, by other images or larger decoders, count as well.
+    """
     losses = [name for name in PREDICTED if METRICS[name].is_privacy_loss]
-    found = rows.groupby(list(TOPOLOGY_COLUMNS), sort=False)[losses].max()
+    attacks = [table.rows]
+    if table.sidecar.get("side_attacks"):
+        attacks.append(pd.DataFrame(table.sidecar["side_attacks"]).assign(**SENDING_DEFAULTS))
+    everything = pd.concat([attack[[*TOPOLOGY_COLUMNS, *losses]] for attack in attacks])
+    found = everything.groupby(list(TOPOLOGY_COLUMNS), sort=False)[losses].max()
     return _aligned(found, topologies)
 
 

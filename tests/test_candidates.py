@@ -36,14 +36,16 @@ class TrueProxies:
         return pd.DataFrame(columns).assign(extrapolation=False)
 
 
-def table(rows: list[dict[str, Any]] | None = None) -> Any:
+def table(rows: list[dict[str, Any]] | None = None, **sidecar: Any) -> Any:
     frame = pd.DataFrame(toy_rows() if rows is None else rows).assign(**SENDING_DEFAULTS)
     trained = frame[frame["fidelity"].isin(["standard", "full"])]
-    return SimpleNamespace(cuts={cut.name: cut for cut in toy_cuts()}, rows=frame, trained=trained)
+    cuts = {cut.name: cut for cut in toy_cuts()}
+    return SimpleNamespace(cuts=cuts, rows=frame, trained=trained, sidecar=sidecar)
 
 
-def candidates(topologies: pd.DataFrame = TRUTH, rows: Any = None) -> pd.DataFrame:
-    return build_candidates(topologies[list(TOPOLOGY_COLUMNS)], table(rows), TrueProxies())  # type: ignore[arg-type]
+def candidates(topologies: pd.DataFrame = TRUTH, rows: Any = None, **sidecar: Any) -> pd.DataFrame:
+    asked = topologies[list(TOPOLOGY_COLUMNS)]
+    return build_candidates(asked, table(rows, **sidecar), TrueProxies())  # type: ignore[arg-type]
 
 
 def test_costs_are_the_exact_ones_of_every_topology() -> None:
@@ -121,6 +123,23 @@ def test_no_topology_is_said_to_leak_less_than_any_attack_on_it_recovered() -> N
     assert found["psnr_db_lower"] < true["psnr_db"] and not found["feasible"]
     assert found["measured_fidelity"] == "full"
     assert (known["psnr_db_upper"] >= known["psnr_db"]).all()
+
+
+@pytest.mark.parametrize(("more_db", "counts"), [(2.0, True), (-2.0, False)])
+def test_what_a_larger_decoder_recovered_counts_like_any_other_attack(
+    more_db: float, counts: bool
+) -> None:
+    measured = candidates()
+    known = measured.loc[measured["measured"].idxmax()]
+    leak = known["measured_psnr_db"] + more_db
+    names = ("cut_layer", "kept_filters", "selection_strategy", "selection_seed")
+    attack = {name: known[name] for name in names} | {"capacity": 2, "psnr_db": leak, "ssim": 0.1}
+    found = candidates(side_attacks=[attack])
+    changed = found.index[(found != measured).any(axis=1) & found["measured"]]
+    assert list(changed) == ([known.name] if counts else [])
+    if counts:
+        row = found.loc[known.name]
+        assert row["psnr_db"] == row["psnr_db_upper"] == row["measured_psnr_db"] == leak
 
 
 def test_a_table_without_trained_rows_measures_nothing() -> None:
