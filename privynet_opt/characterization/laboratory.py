@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,8 +112,7 @@ class Laboratory:
             backbone, splits = self.inputs.backbone, self.inputs.splits
             source = FeatureSource(backbone, cuts[name], splits, self.device, trains or None, stems)
             bank = build_bank(source).with_searched(self.searched)
-            if self.spec.search_space.noise_std is not None:
-                self._inform(bank, dict.fromkeys(topology.sent_plainly() for topology, _ in here))
+            self._inform(bank, {t.sent_plainly() for t, _ in here if t.noise_std})
             gallery = None
             if trains:
                 gallery = Gallery(self.output / GALLERY, bank.score_images, bank.score_labels)
@@ -128,10 +127,10 @@ class Laboratory:
                 finished(row)
         return True
 
-    def _inform(self, bank: CutBank, topologies: Iterable[LocalTopology]) -> None:
+    def _inform(self, bank: CutBank, topologies: Set[LocalTopology]) -> None:
         """Measure what the bound on every attacker takes, where it is not known."""
         known = {LocalTopology.of(entry) for entry in self.folder.information()}
-        unknown = [topology for topology in topologies if topology not in known]
+        unknown = sorted(topologies - known)
         if unknown:
             self.folder.add_information(bank.cut.name, measure_information(bank, unknown))
 

@@ -134,29 +134,23 @@ def test_a_table_that_would_lose_rows_is_not_written_over(known, tmp_path):
     assert (tmp_path / "characterization.csv").read_bytes() == before
 
 
-def test_where_noise_is_searched_what_its_bound_takes_is_measured_and_kept(
+def test_of_what_is_sent_with_noise_the_bound_is_measured_once_and_kept(
     study, tmp_path, monkeypatch
 ):
-    space = replace(study.search_space, noise_std=(0.0, 1.0), noise_step=0.5)
-    spec = replace(study, search_space=space)
-    laboratory = Laboratory(spec, tmp_path / "first")
-    assert laboratory.measure(PAIRS[1:3], always, lambda row: None)
-    sidecar = laboratory.table().sidecar
-    known = {LocalTopology.of(entry): entry for entry in sidecar["information"]}
-    assert set(known) == {topology for topology, _ in PAIRS[1:3]}
-    assert all(entry["information"] > 0 for entry in known.values())
-
-    # A topology with noise is bound by what its filters tell plainly, and taken over it is kept.
-    taken = replace(spec, directory=tmp_path / "first")
-    other = Laboratory(taken, tmp_path / "second")
     noisy = LocalTopology("conv4", 2, "lda", noise_std=1.0)
-    assert other.measure([(noisy, "screen")], always, lambda row: None)
-    entries = {LocalTopology.of(e): e for e in other.table().sidecar["information"]}
-    assert set(entries) == {*known, noisy.sent_plainly()}
-    assert all(entries[topology] == entry for topology, entry in known.items())
+    laboratory = Laboratory(study, tmp_path / "first")
+    assert laboratory.measure([PAIRS[1], (noisy, "screen")], always, lambda row: None)
+    (entry,) = laboratory.table().sidecar["information"]
+    assert LocalTopology.of(entry) == noisy.sent_plainly() and entry["information"] > 0
 
+    # Taken over by another it is kept there, beside what that one measures.
+    other = Laboratory(replace(study, directory=tmp_path / "first"), tmp_path / "second")
+    more = (replace(noisy, kept_filters=3), "screen")
+    assert other.measure([more], always, lambda row: None)
+    entries = other.table().sidecar["information"]
+    assert [LocalTopology.of(e).kept_filters for e in entries] == [2, 3]
+    assert entries[0] == entry
     with monkeypatch.context() as patch:
         patch.setattr(measuring, "measure_information", pytest.fail)
-        again = replace(noisy, noise_std=0.5)
-        assert other.measure([(again, "screen")], always, lambda row: None)
-        assert Laboratory(study, tmp_path / "plain").measure(PAIRS[2:3], always, lambda row: None)
+        again = (replace(noisy, noise_std=0.5), "screen")
+        assert other.measure([again, *PAIRS[2:3]], always, lambda row: None)
