@@ -27,8 +27,8 @@ needs it. Of 900, 180 tell it to 4 points (a standard error), a twentieth to 8."
 USUAL_WEIGHTS = "IMAGENET1K_V1"
 """What torchvision calls the weights that every one of its classifiers has."""
 
-NOT_MIRRORABLE = ("digits", "SVHN")
-"""Data whose images show digits."""
+NOT_MIRRORABLE = ("digits", "svhn")
+"""Data whose images show digits, by the names of `datasets.load.kind_of`."""
 
 TEMPLATE = """\
 # Measure for a while and answer:

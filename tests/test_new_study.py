@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.cli import main
+from privynet_opt.datasets.load import KNOWN_NAMES
 from privynet_opt.errors import DataError, NetworkError, StudyError
-from privynet_opt.new_study import write_study
+from privynet_opt.networks.vision import torchvision
+from privynet_opt.new_study import NOT_MIRRORABLE, write_study
 from privynet_opt.study_spec import load_study
 
 
@@ -93,3 +96,46 @@ def test_mistakes_are_named_before_anything_is_written(tmp_path: Path, images: P
     write_study(tmp_path / "a", "small_cnn", images, image_size=8)
     with pytest.raises(StudyError, match="must not replace a study"):
         write_study(tmp_path / "a", "small_cnn", images, image_size=8)
+
+
+def test_own_digits_are_not_replaced_by_the_packages_own(tmp_path: Path, images: Path) -> None:
+    own = images.rename(tmp_path / "digits.npz")
+    spec = load_study(write_study(tmp_path / "scan", "small_cnn", own, image_size=8))
+    assert spec.data.name == "digits-file"
+    assert spec.data.mirrorable
+    assert load_splits(spec, own).cloud.class_names == ("0", "1")
+    with pytest.raises(DataError, match="'digits-file' are, but it was not given"):
+        load_splits(spec, None)
+
+
+def test_images_of_digits_are_not_mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from scipy.io import savemat
+
+    monkeypatch.setattr(torchvision().datasets.SVHN, "_check_integrity", lambda self: True)
+    (tmp_path / "numbers").mkdir()
+    for part in ("train", "test"):
+        pixels = np.zeros((32, 32, 3, 6), dtype=np.uint8)
+        labels = np.array([[1, 2, 10] * 2]).T
+        savemat(tmp_path / "numbers" / f"{part}_32x32.mat", {"X": pixels, "y": labels})
+    for place, kind in ((tmp_path / "numbers", "svhn"), (None, "digits")):
+        spec = load_study(write_study(tmp_path / f"of-{kind}", "small_cnn", place, image_size=8))
+        assert (spec.data.name, spec.data.mirrorable) == (kind, False)
+
+
+def test_what_is_not_mirrorable_is_named_as_data_are() -> None:
+    assert set(NOT_MIRRORABLE) <= set(KNOWN_NAMES)
+
+
+@pytest.mark.parametrize("file", ["images.zip", "images.npz"])
+def test_data_of_another_format_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str
+) -> None:
+    with (tmp_path / file).open("wb") as stream:
+        np.save(stream, np.zeros((3, 8, 8), dtype=np.uint8))
+    arguments = ["new-study", str(tmp_path / "a"), "--network", "small_cnn"]
+    assert main([*arguments, "--data", str(tmp_path / file)]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "`--data` must " in told
+    assert str(tmp_path / file) in told
+    assert not (tmp_path / "a").exists()

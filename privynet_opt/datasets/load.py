@@ -9,12 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from privynet_opt.datasets.folder import load_folder
 from privynet_opt.datasets.image_set import ImageSet
 from privynet_opt.datasets.resize import to_size
 from privynet_opt.datasets.torchvision_sets import SOURCES, is_download, load_download
 from privynet_opt.errors import DataError
+
+KNOWN_NAMES = ("digits", *SOURCES)
+"""What a study calls data that are not a user's own."""
+
+MOST_NAMED = 5
+"""Arrays of a file that an error names."""
 
 
 def load_images(
@@ -27,8 +34,7 @@ def load_images(
     """Load a data set.
 
     Args:
-        name: A key of `torchvision_sets.SOURCES`, ``"digits"``, or anything else for a user's own
-            images.
+        name: One of `KNOWN_NAMES`, or anything else for a user's own images.
         directory: Where the images are: torchvision's download folder, a folder with one
             sub-folder per class (or ``train`` and ``test`` folders of those), or an ``.npz`` file
             with ``images`` ``(n, h, w, 3)`` or ``(n, h, w)`` and ``labels``. None only for
@@ -41,8 +47,8 @@ def load_images(
         Training images, and test images if the source keeps them apart.
 
     Raises:
-        DataError: If nothing is there, a file cannot be read, shapes and labels are wrong, or
-            there is no such class.
+        DataError: If nothing is there, it is no folder and no ``.npz``, a file cannot be read,
+            shapes and labels are wrong, or there is no such class.
     """
     train, test = _load_all(name, directory, image_size, skip_bad)
     if classes:
@@ -58,12 +64,16 @@ def kind_of(directory: Path | None) -> str:
         directory: As for `load_images`.
 
     Returns:
-        ``"digits"`` for None, a key of `torchvision_sets.SOURCES`, or the place's own name.
+        ``"digits"`` for None, a key of `torchvision_sets.SOURCES` for its download folder, or the
+        place's own name, lengthened where it is one of `KNOWN_NAMES`: a study of a user's own
+        ``digits`` must not take scikit-learn's where ``--data`` is forgotten.
     """
     if directory is None:
         return "digits"
-    downloads = (name for name in SOURCES if is_download(name, directory))
-    return next(downloads, directory.resolve().stem)
+    own = directory.resolve().stem
+    if own in KNOWN_NAMES:
+        own += "-folder" if directory.is_dir() else "-file"
+    return next((name for name in SOURCES if is_download(name, directory)), own)
 
 
 def _load_all(
@@ -78,7 +88,7 @@ def _load_all(
         )
     if not directory.exists():
         raise DataError(f"`--data` must exist, but {directory} does not. Check the path.")
-    if directory.suffix == ".npz":
+    if not directory.is_dir():
         return _load_npz(directory, image_size), None
     if is_download(name, directory):
         return load_download(name, directory, image_size)
@@ -105,18 +115,11 @@ def _load_digits(image_size: int) -> ImageSet:
 
 
 def _load_npz(path: Path, image_size: int) -> ImageSet:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            fields = {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    images, labels = _stored_arrays(path)
+    if images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise DataError(
-            f"`--data` must be a readable .npz, but {path}: {error}. Write or copy it again."
-        ) from error
-    images, labels = fields.get("images"), fields.get("labels")
-    if images is None or labels is None or images.dtype != np.uint8 or images.ndim not in (3, 4):
-        raise DataError(
-            f"`--data` must hold uint8 `images` (n, h, w[, 3]) and `labels` (n,), but {path} holds "
-            f"{ {name: (str(a.dtype), a.shape) for name, a in fields.items()} }."
+            f"`--data` must hold uint8 `images` (n, h, w[, 3]), but {path} has {images.dtype} "
+            f"images {images.shape}. Store pixels of 0 to 255 in that shape."
         )
     if (
         labels.ndim != 1
@@ -135,3 +138,32 @@ def _load_npz(path: Path, image_size: int) -> ImageSet:
         torch.from_numpy(indices).long(),
         tuple(str(name) for name in names),
     )
+
+
+def _stored_arrays(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    """Return `images` and `labels` of an .npz file as they are stored; nothing else is read."""
+    if path.suffix != ".npz":
+        raise DataError(
+            f"`--data` must be a folder or an .npz file, but {path} is neither. Unpack an archive "
+            "and give its folder; pack arrays with numpy.savez."
+        )
+    try:
+        stored = np.load(path, allow_pickle=False)
+        if isinstance(stored, np.ndarray):  # a .npy by another name
+            names, fields = ["one array without a name"], {}
+        else:
+            with stored:
+                names = list(stored.files)
+                fields = {name: stored[name] for name in ("images", "labels") if name in names}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"`--data` must be a readable .npz, but {path}: {error}. Write or copy it again."
+        ) from error
+    images, labels = fields.get("images"), fields.get("labels")
+    if not (isinstance(images, np.ndarray) and isinstance(labels, np.ndarray)):
+        told = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
+        raise DataError(
+            f"`--data` must hold the arrays `images` and `labels`, but {path} holds "
+            f"{told or 'nothing'}. Write both with numpy.savez."
+        )
+    return images, labels

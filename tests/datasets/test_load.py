@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import torch
 from PIL import Image
 
 from privynet_opt.datasets.image_set import ImageSet, split
-from privynet_opt.datasets.load import load_images
+from privynet_opt.datasets.load import KNOWN_NAMES, kind_of, load_images
 from privynet_opt.errors import DataError, DataWarning
 from privynet_opt.networks.vision import torchvision
 
@@ -105,7 +107,11 @@ def test_a_png_that_breaks_halfway_is_named_like_any_other(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "fault"),
     [
-        ({"pixels": np.zeros((2, 4, 4), np.uint8)}, "must hold uint8 `images`"),
+        (
+            {"pixels": np.zeros((2, 4, 4), np.uint8), "labels": np.zeros(2)},
+            "the arrays `images` and `labels`, but .* holds pixels, labels",
+        ),
+        ({}, "holds nothing"),
         ({"images": np.zeros((2, 4, 4)), "labels": np.zeros(2)}, "must hold uint8 `images`"),
         (
             {"images": np.zeros((2, 4, 4), np.uint8), "labels": np.zeros(3)},
@@ -247,3 +253,62 @@ def test_a_cut_npz_and_labels_that_are_no_list_are_told(tmp_path):
         np.savez(tmp_path / "odd.npz", images=images, labels=labels)
         with pytest.raises(DataError, match="one label per image"):
             load_images("mine", tmp_path / "odd.npz", 8)
+
+
+@pytest.mark.parametrize("name", KNOWN_NAMES)
+def test_own_images_are_never_called_as_a_known_data_set(tmp_path, name):
+    folder = write_folder(tmp_path / name)
+    images = np.zeros((2, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / f"{name}.npz", images=images, labels=np.arange(2))
+    assert kind_of(folder) == f"{name}-folder"
+    assert kind_of(tmp_path / f"{name}.npz") == f"{name}-file"
+    for place in (folder, tmp_path / f"{name}.npz"):
+        assert load_images(kind_of(place), place, 8)[0].class_names in (("cat", "dog"), ("0", "1"))
+        with pytest.raises(DataError, match="was not given"):
+            load_images(kind_of(place), None, 8)
+
+
+def test_downloads_are_known_by_what_they_hold_and_others_by_their_place(tmp_path):
+    (tmp_path / "digits" / "cifar-10-batches-py").mkdir(parents=True)
+    assert kind_of(tmp_path / "digits") == "cifar10"
+    assert kind_of(write_folder(tmp_path / "pets")) == "pets"
+    assert kind_of(None) == "digits"
+
+
+@pytest.mark.parametrize("name", ["mine", "cifar10"])
+@pytest.mark.parametrize("file", ["images.zip", "cifar-10-python.tar.gz", "images.npy", "images"])
+def test_a_file_that_is_no_npz_is_told_with_what_to_give(tmp_path, name, file):
+    with zipfile.ZipFile(tmp_path / file, "w") as archive:
+        archive.writestr("cat/0.png", b"an image")
+    path = re.escape(str(tmp_path / file))
+    told = rf"^`--data` must be a folder or an \.npz file, but {path} is neither\. Unpack [^\n]*$"
+    with pytest.raises(DataError, match=told):
+        load_images(name, tmp_path / file, 8)
+
+
+def test_one_array_under_the_name_of_an_npz_is_told(tmp_path):
+    with (tmp_path / "x.npz").open("wb") as file:
+        np.save(file, np.zeros((3, 8, 8), dtype=np.uint8))
+    told = r"`images` and `labels`, but .*x\.npz holds one array without a name\. .*numpy\.savez\.$"
+    with pytest.raises(DataError, match=told):
+        load_images("mine", tmp_path / "x.npz", 8)
+
+
+@pytest.mark.parametrize(
+    ("members", "held"),
+    [
+        ([f"cat/{n}.png" for n in range(9)], r"cat/0\.png, .*cat/4\.png, \.\.\.\. Write"),
+        (["images", "labels"], r"images, labels\. Write"),
+    ],
+)
+def test_an_archive_of_files_under_the_name_of_an_npz_is_told(tmp_path, members, held):
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        for member in members:
+            archive.writestr(member, b"no array")
+    with pytest.raises(DataError, match=rf"must hold the arrays .*x\.npz holds {held}"):
+        load_images("mine", tmp_path / "x.npz", 8)
+
+
+def test_a_folder_with_the_name_of_an_npz_is_a_folder(tmp_path):
+    train, _ = load_images("mine", write_folder(tmp_path / "images.npz"), 8)
+    assert train.class_names == ("cat", "dog")
