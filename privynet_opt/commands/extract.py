@@ -34,8 +34,8 @@ def add_to(commands: Commands) -> None:
     add(
         "--mirrored",
         action="store_true",
-        help="also send the features of the mirrored images: more accuracy and twice the bytes, "
-        "but an attacker sees each image twice, which psnr_db does not count",
+        help="also send the features of the training images mirrored: more accuracy and twice the "
+        "bytes of these, but an attacker sees each of them twice, which psnr_db does not count",
     )
     add("--shard-images", type=positive, metavar="N", help="images of a shard (about 64 MiB)")
     add_skip_bad(add)

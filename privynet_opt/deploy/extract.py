@@ -72,7 +72,7 @@ def extract(
         bundle: The exported network.
         data: As for `image_source.open_images`.
         output: Folder to write.
-        mirrored: Also send the features of the mirrored images.
+        mirrored: Also send the features of the mirrored training images.
         shard_images: Images of a shard; None takes about `SHARD_BYTES`.
         skip_bad: Leave out files of a folder that cannot be decoded, and warn of them.
 
@@ -80,8 +80,8 @@ def extract(
         What was done.
 
     Raises:
-        PrivyNetOptError: If images or folder are not usable, the folder holds other features, or
-            mirrored images are asked of a bundle with noise.
+        PrivyNetOptError: If images or folder are not usable, the folder holds anything but these
+            features, or mirrored images are asked of a bundle with noise.
     """
     manifest = bundle.manifest
     if mirrored and bundle.noise is not None:
@@ -117,7 +117,7 @@ def extract(
         pending = None
         for shard in missing:
             batches = prefetched(sources[shard.part], shard.start, shard.stop, size)
-            tensors = _features(run, batches, folder, bar)
+            tensors = _features(run, batches, folder, shard, bar)
             n_extracted += len(tensors["labels"])
             if pending is not None:
                 pending.result()
@@ -160,18 +160,22 @@ def _plan(sources: dict[str, ImageSource], shard_images: int) -> tuple[Shard, ..
 
 
 def _features(
-    run: Run, batches: Iterator[tuple[Tensor, Tensor]], folder: FeatureFolder, bar: tqdm[None]
+    run: Run,
+    batches: Iterator[tuple[Tensor, Tensor]],
+    folder: FeatureFolder,
+    shard: Shard,
+    bar: tqdm[None],
 ) -> dict[str, Tensor]:
     coding = folder.manifest.coding
     nothing = torch.empty((0, *coding.coded_shape), dtype=coding.dtype)
     parts = {"features": [nothing], "labels": [torch.empty(0, dtype=torch.int64)]}
-    if folder.mirrored:
+    if folder.mirrors(shard):
         parts["mirrored"] = [nothing]
     for images, labels in batches:
         if len(images):  # none is left where all files of a batch were skipped
             parts["features"].append(run(images))
             parts["labels"].append(labels)
-            if folder.mirrored:
+            if folder.mirrors(shard):
                 parts["mirrored"].append(run(images.flip(-1).contiguous()))
         bar.update(len(images))
     return {name: torch.cat(tensors) for name, tensors in parts.items()}

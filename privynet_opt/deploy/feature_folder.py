@@ -2,15 +2,15 @@
 
 A folder holds the bundle's ``manifest.json``, ``features.json`` (what was extracted, and which
 images each shard holds), the shards, and ``SHA256SUMS``, one line per finished shard, which
-``sha256sum -c`` reads too. A shard holds ``features`` as they are sent, ``labels``, and
-``mirrored``, the features of the mirrored images, where those were asked for.
+``sha256sum -c`` reads too. A shard holds ``features`` as they are sent, ``labels``, and, where its
+images are to train on and that was asked for, ``mirrored``, the features of the mirrored images.
+Nothing else may lie in the folder: it goes to the cloud as it is.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,20 +27,20 @@ from privynet_opt.deploy.bundle import (
     read_manifest,
     refuse_bundle,
 )
-from privynet_opt.deploy.cloud_model import CLAIM, MODEL
 from privynet_opt.deploy.feature_index import (
     AGAIN,
     FORMAT_VERSION,
     IN_WORDS,
     INDEX,
+    SUMS,
     Shard,
     read_index,
+    read_sums,
+    refuse_other_files,
     shards_of,
 )
 from privynet_opt.errors import BundleError, OutputError
 from privynet_opt.files import write_atomically
-
-SUMS = "SHA256SUMS"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class FeatureFolder:
         manifest: Of the bundle that made them.
         class_names: One name per class.
         images_sha256: Fingerprint of the images, salted: the cloud cannot try images on it.
-        mirrored: Whether the features of mirrored images are there as well.
+        mirrored: Whether the features of mirrored training images are there as well.
         shards: All of them.
     """
 
@@ -70,7 +70,8 @@ class FeatureFolder:
             manifest_text: Content of the bundle's manifest.
 
         Raises:
-            OutputError: If the folder holds other features or cannot be written to.
+            OutputError: If the folder holds other features, or anything that is not of features,
+                or cannot be written to.
         """
         refuse_bundle(self.directory)
         path = self.directory / INDEX
@@ -82,8 +83,9 @@ class FeatureFolder:
                     f"`output` must hold features of the same {IN_WORDS[different[0]]}, but "
                     f"{self.directory} was begun with another. Choose another --output folder."
                 )
+            refuse_other_files(self.directory, self.manifest.sha256, self.shards)
         else:
-            self._refuse_other_files()
+            refuse_other_files(self.directory, self.manifest.sha256)
             write_atomically(self.directory / MANIFEST, manifest_text)
             write_atomically(path, json.dumps(self._index(), indent=1, ensure_ascii=False) + "\n")
         # A line that a killed run left torn would spoil the next one.
@@ -91,31 +93,24 @@ class FeatureFolder:
             self.directory / SUMS, "".join(f"{s}  {n}\n" for n, s in self.sums().items())
         )
 
-    def _refuse_other_files(self) -> None:
-        """Make sure that the manifest of a cloud network or of other features is not replaced."""
-        found = [name for name in (MODEL, CLAIM) if (self.directory / name).exists()]
-        manifest = self.directory / MANIFEST
-        if not found and manifest.exists() and file_sha256(manifest) != self.manifest.sha256:
-            found = [f"the {MANIFEST} of another bundle"]
-        if found:
-            raise OutputError(
-                f"`output` must be a folder of its own, but {self.directory} holds {found[0]}. "
-                "Choose another --output folder."
-            )
+    def mirrors(self, shard: Shard) -> bool:
+        """Return whether a shard is to hold mirrored images: those to train on, where asked for.
+
+        Args:
+            shard: One of `shards`.
+        """
+        return self.mirrored and shard.part == "train"
 
     def sums(self) -> dict[str, str]:
         """Return the checksums of finished shards by name."""
-        path = self.directory / SUMS
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        found = (re.fullmatch(r"([0-9a-f]{64})  (\S+)", line) for line in lines)
-        return {match[2]: match[1] for match in found if match}
+        return read_sums(self.directory / SUMS, self.shards)
 
     def add(self, shard: Shard, tensors: dict[str, Tensor]) -> None:
         """Write a shard and its checksum.
 
         Args:
             shard: One of `shards`.
-            tensors: ``features``, ``labels`` and perhaps ``mirrored``.
+            tensors: ``features``, ``labels`` and, as `mirrors` says, ``mirrored``.
 
         Raises:
             OutputError: If it cannot be written.
@@ -185,7 +180,8 @@ class FeatureFolder:
         coding = self.manifest.coding
         coded = [tensors[name] for name in ("features", "mirrored") if name in tensors]
         is_right = all(t.shape[1:] == coding.coded_shape and t.dtype == coding.dtype for t in coded)
-        if not is_right or "labels" not in tensors or ("mirrored" in tensors) != self.mirrored:
+        is_right &= ("mirrored" in tensors) == self.mirrors(shard)
+        if not is_right or "labels" not in tensors:
             raise BundleError(
                 f"every shard must hold features {coding.coded_shape} of its manifest, but {path} "
                 f"holds { ({n: tuple(t.shape) for n, t in tensors.items()}) }. {AGAIN}"

@@ -1,15 +1,19 @@
-"""The index of a folder of features: what was extracted, and which images each shard holds."""
+"""What a folder of features holds: the index, which images each shard is of, and no other file."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from privynet_opt.errors import BundleError
+from privynet_opt.deploy.bundle import MANIFEST, file_sha256
+from privynet_opt.errors import BundleError, OutputError
 
 INDEX = "features.json"
+SUMS = "SHA256SUMS"
 FORMAT_VERSION = 1
 
 AGAIN = (
@@ -55,13 +59,15 @@ def read_index(path: Path) -> dict[str, Any]:
         BundleError: If it is no index of this version.
     """
     try:
-        index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        missing = [name for name in IN_WORDS if name not in index]
-    except (OSError, ValueError, TypeError) as error:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        index = error
+    if not isinstance(index, dict):
         raise BundleError(
             f"{INDEX} must be one that `privynet-opt extract` wrote, but {path} cannot be used "
-            f"({type(error).__name__}). Extract into another folder."
-        ) from error
+            f"({type(index).__name__}). Extract into another folder."
+        )
+    missing = [name for name in IN_WORDS if name not in index]
     if missing or index["format_version"] != FORMAT_VERSION:
         raise BundleError(
             f"`format_version` of {INDEX} must be {FORMAT_VERSION}, but {path} has "
@@ -94,3 +100,55 @@ def shards_of(path: Path, listed: Any) -> tuple[Shard, ...]:
             "features: whoever sent them wants another file read."
         )
     return shards
+
+
+def read_sums(path: Path, shards: tuple[Shard, ...]) -> dict[str, str]:
+    """Read the checksums of finished shards by name; a damaged line is as none.
+
+    Args:
+        path: The file, there or not.
+        shards: Those that the index lists.
+    """
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    found = (re.fullmatch(r"([0-9a-f]{64})  (\S+)", line) for line in text.splitlines())
+    names = {shard.name for shard in shards}
+    return {match[2]: match[1] for match in found if match and match[2] in names}
+
+
+def refuse_other_files(
+    directory: Path, manifest_sha256: str, shards: tuple[Shard, ...] = ()
+) -> None:
+    """Make sure that nothing but features lies in a folder, which goes to the cloud as it is.
+
+    What a killed run had not finished is of features too: a file has another name until it is
+    whole, the one that `write_atomically` gives it.
+
+    Args:
+        directory: The folder.
+        manifest_sha256: Hash of the bundle's manifest.
+        shards: Those that the folder's index lists; none where no index is there yet, before which
+            nothing but the manifest is written.
+
+    Raises:
+        OutputError: If there is anything else, or the manifest of another bundle.
+    """
+    written = {MANIFEST, INDEX}
+    if shards:
+        written |= {SUMS, *(shard.name for shard in shards)}
+    others = []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            torn = re.fullmatch(r"\.(.+)\.[a-z0-9_]{8}", entry.name)
+            if not entry.is_file() or (torn[1] if torn else entry.name) not in written:
+                others.append(entry.name + "/" * entry.is_dir())
+    others.sort()
+    manifest = directory / MANIFEST
+    if not others and manifest.exists() and file_sha256(manifest) != manifest_sha256:
+        others = [f"the {MANIFEST} of another bundle"]
+    if others:
+        more = f" and {len(others) - 1:,} more" if len(others) > 1 else ""
+        raise OutputError(
+            f"`output` must be a folder of its own, which goes to the cloud as it is, but "
+            f"{directory} holds {others[0]}{more}. Choose an empty --output folder, or move away "
+            "what is not of these features."
+        )

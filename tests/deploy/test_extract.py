@@ -16,8 +16,10 @@ import safetensors.torch
 import torch
 
 from privynet_opt.characterization.study_inputs import load_splits
+from privynet_opt.cli import main
 from privynet_opt.datasets.folder import load_folder
 from privynet_opt.deploy.choice import choose
+from privynet_opt.deploy.cloud_training import train_cloud
 from privynet_opt.deploy.extract import extract
 from privynet_opt.deploy.feature_folder import open_features
 from privynet_opt.deploy.network_file import load_network
@@ -35,6 +37,11 @@ def features(exported, digit_folder, tmp_path_factory):
 
 def whole(folder, name):
     return torch.cat([shard[name] for shard in folder.part("train")])
+
+
+def contents(folder):
+    """Return all that lies in a folder by its path."""
+    return {p: p.read_bytes() if p.is_file() else None for p in folder.rglob("*")}
 
 
 def in_order_of(bundle, features, other):
@@ -82,12 +89,39 @@ def test_mirrored_features_are_those_of_mirrored_images(exported, digit_folder, 
     torch.testing.assert_close(whole(folder, "mirrored"), expected)
 
 
-def test_train_and_test_folders_stay_apart(exported, digit_folder, tmp_path):
+@pytest.fixture
+def parted(digit_folder, tmp_path):
+    """The digits as training images, and most of them as test images again."""
     for part in ("train", "test"):
         shutil.copytree(digit_folder, tmp_path / "images" / part)
     for extra in (tmp_path / "images" / "test" / "5").glob("*.png"):
         extra.unlink()
-    folder = extract(exported(), tmp_path / "images", tmp_path / "out").folder
+    return tmp_path / "images"
+
+
+def test_only_training_images_are_mirrored(exported, parted, tmp_path, capsys):
+    folder = extract(exported(), parted, tmp_path / "out", mirrored=True).folder
+    held = {part: [set(shard) for shard in folder.part(part)] for part in ("train", "test")}
+    assert held["train"] == [{"features", "labels", "mirrored"}] * len(held["train"])
+    assert held["test"] == [{"features", "labels"}] * len(held["test"]) != []
+    metrics = train_cloud(open_features(tmp_path / "out"), tmp_path / "cloud", epochs=1)
+    assert (metrics["train_images"], metrics["mirrored"]) == (240, True)
+    assert metrics["test_images_are"] == "the test part"
+    assert main(["extract", "--help"]) == 0
+    assert "features of the training images mirrored" in " ".join(capsys.readouterr().out.split())
+
+
+def test_training_shards_that_are_not_mirrored_as_told_are_named(features, tmp_path):
+    shutil.copytree(features.directory, tmp_path / "copy")
+    index = json.loads((tmp_path / "copy" / "features.json").read_text())
+    index["mirrored"] = True
+    (tmp_path / "copy" / "features.json").write_text(json.dumps(index))
+    with pytest.raises(BundleError, match="must hold features"):
+        next(open_features(tmp_path / "copy").part("train"))
+
+
+def test_train_and_test_folders_stay_apart(exported, parted, tmp_path):
+    folder = extract(exported(), parted, tmp_path / "out").folder
     n = {part: sum(len(s["labels"]) for s in folder.part(part)) for part in ("train", "test")}
     assert n["train"] == 240 > n["test"] > 0
 
@@ -141,6 +175,38 @@ def test_a_truncated_shard_is_named_and_made_again(features, exported, digit_fol
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("name", [b"train\xff\xfe00001.safetensors", b"train-00001.safe"])
+def test_a_damaged_checksum_is_as_none(features, exported, digit_folder, tmp_path, name):
+    shutil.copytree(features.directory, tmp_path / "copy")
+    folder = open_features(tmp_path / "copy")
+    sums = tmp_path / "copy" / "SHA256SUMS"
+    lines = sums.read_bytes().splitlines(keepends=True)
+    sums.write_bytes(b"".join([lines[0], lines[1][:66] + name + b"\n", *lines[2:]]))
+    with pytest.raises(BundleError, match=f"{folder.shards[1].name} is missing or unfinished"):
+        folder.check()
+    again = extract(exported(), digit_folder, tmp_path / "copy", shard_images=50)
+    assert again.n_extracted == 50
+    assert sorted(sums.read_bytes().splitlines(keepends=True)) == sorted(lines)
+
+
+def test_a_folder_in_place_of_the_checksums_is_no_traceback(features, tmp_path):
+    shutil.copytree(features.directory, tmp_path / "copy")
+    (tmp_path / "copy" / "SHA256SUMS").unlink()
+    (tmp_path / "copy" / "SHA256SUMS").mkdir()
+    with pytest.raises(BundleError, match="is missing or unfinished"):
+        open_features(tmp_path / "copy").check()
+
+
+@pytest.mark.parametrize("text", ["[]", '["format_version"]', '"features"', "1", "null", "{", "é"])
+def test_an_index_that_is_no_object_is_refused(features, exported, digit_folder, tmp_path, text):
+    copy = Path(shutil.copytree(features.directory, tmp_path / "copy"))
+    (copy / "features.json").write_text(text, encoding="latin-1")
+    with pytest.raises(BundleError, match=r"features\.json cannot be used \(\w+\)\. Extract into"):
+        open_features(copy)
+    with pytest.raises(BundleError, match="cannot be used"):
+        extract(exported(), digit_folder, copy, shard_images=50)
+
+
 def test_a_shard_of_another_shape_is_named(features, tmp_path):
     shutil.copytree(features.directory, tmp_path / "copy")
     folder = open_features(tmp_path / "copy")
@@ -188,12 +254,80 @@ def test_features_never_go_into_a_bundle(exported, digit_folder):
     assert {path.name: path.read_bytes() for path in bundle.directory.iterdir()} == before
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "cloud.safetensors", "training.json"])
-def test_features_never_replace_what_else_a_folder_holds(exported, digit_folder, tmp_path, name):
-    (tmp_path / name).write_text("{}")
-    with pytest.raises(OutputError, match=f"folder of its own, but .*{name}"):
+OTHERS = [
+    "cloud.safetensors",
+    "training.json",
+    "front.csv",
+    "bundle/private.json",
+    "5/000.png",
+    "empty/",
+    ".private.json.abcd_123",
+    "train-00999.safetensors",
+    "train-00000.safetensors.txt",
+]
+
+
+def put(folder, name):
+    path = folder / name
+    if name.endswith("/"):
+        path.mkdir()
+    else:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{}")
+
+
+@pytest.mark.parametrize(
+    "name", [*OTHERS, "manifest.json", "SHA256SUMS", "train-00000.safetensors", "manifest.json/x"]
+)
+def test_features_need_a_folder_of_their_own(exported, digit_folder, tmp_path, name):
+    put(tmp_path, name)
+    before = contents(tmp_path)
+    words = rf"folder of its own.*{tmp_path} holds .*{name.split('/')[0]}.*Choose an empty --output"
+    with pytest.raises(OutputError, match=words):
         extract(exported(), digit_folder, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_nothing_else_lies_in_the_folder_that_is_sent(
+    features, exported, digit_folder, tmp_path, name
+):
+    copy = Path(shutil.copytree(features.directory, tmp_path / "copy"))
+    put(copy, name)
+    before = contents(copy)
+    words = rf"folder of its own.*{copy} holds {name.split('/')[0]}.*move away what is not of these"
+    with pytest.raises(OutputError, match=words):
+        extract(exported(), digit_folder, copy, shard_images=50)
+    assert contents(copy) == before
+
+
+def test_the_folder_of_an_answer_and_its_bundle_is_refused(exported, digit_folder, tmp_path):
+    bundle = exported()
+    shutil.copytree(bundle.directory, tmp_path / "answer" / "bundle")
+    (tmp_path / "answer" / "front.json").write_text("{}")
+    with pytest.raises(OutputError, match="answer holds bundle/ and 1 more"):
+        extract(bundle, digit_folder, tmp_path / "answer")
+
+
+def test_what_a_killed_run_left_is_no_hindrance(exported, digit_folder, tmp_path):
+    bundle = exported()
+    shutil.copy(bundle.directory / "manifest.json", tmp_path)
+    left = [".manifest.json.abcd_123", ".features.json.0123wxyz"]
+    for name in left:
+        (tmp_path / name).write_text("{")
+    extract(bundle, digit_folder, tmp_path, shard_images=50)
+    left += [".SHA256SUMS.abcd_123", ".train-00001.safetensors.________"]
+    for name in left:
+        (tmp_path / name).write_text("{")
+    extract(bundle, digit_folder, tmp_path, shard_images=50)
+    assert all((tmp_path / name).read_text() == "{" for name in left)
+
+
+def test_the_manifest_of_another_bundle_is_not_sent(features, exported, digit_folder, tmp_path):
+    copy = Path(shutil.copytree(features.directory, tmp_path / "copy"))
+    shutil.copy(exported(bits=16).directory / "manifest.json", copy)
+    with pytest.raises(OutputError, match=r"holds the manifest\.json of another bundle"):
+        extract(exported(), digit_folder, copy, shard_images=50)
 
 
 @pytest.mark.parametrize(
