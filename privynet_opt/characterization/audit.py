@@ -16,18 +16,10 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from privynet_opt.characterization.envelope import (
-    NESTED_STRATEGIES,
-    in_depth_order,
-    sent_plainly,
-)
+from privynet_opt.characterization.envelope import NESTED_STRATEGIES, in_depth_order, sent_plainly
 from privynet_opt.characterization.schema import FIDELITIES, NOISE_DB
 from privynet_opt.characterization.table import CharacterizationTable
-from privynet_opt.topology import (
-    LOCAL_COLUMNS,
-    TOPOLOGY_COLUMNS,
-    LocalTopology,
-)
+from privynet_opt.topology import LOCAL_COLUMNS, TOPOLOGY_COLUMNS, LocalTopology
 
 CLOSED_FORM = "the closed form on the same channels"
 """What shows that a decoder was trained too little."""
@@ -78,8 +70,10 @@ class Audit:
     Attributes:
         compared: How many comparisons were made, by (rule, fidelity).
         violations: Those beyond noise, the worst first.
-        spreads: Standard deviation over the seeds of random subsets of one size: columns
-            ``cut_layer``, ``kept_filters``, ``fidelity``, ``n_seeds``, ``psnr_db``, ``accuracy``.
+        spreads: Standard deviation over the seeds of random subsets of one size, whose features
+            are sent plainly: columns ``cut_layer``, ``kept_filters``, ``fidelity``, ``n_seeds``,
+            ``psnr_db``, ``accuracy``. A subset measured with several training seeds counts by its
+            mean.
         noise_db: What counted as noise.
     """
 
@@ -244,8 +238,10 @@ def _pairs(rows: pd.DataFrame, weak: Labels, strong: Labels) -> pd.DataFrame:
 
 
 def _spreads(rows: pd.DataFrame) -> pd.DataFrame:
-    random = rows[rows["selection_strategy"] == "random"]
-    groups = random.groupby(["cut_layer", "kept_filters", "fidelity"], sort=False)
-    spread = groups[["psnr_db", "accuracy"]].std()
-    spread.insert(0, "n_seeds", groups["selection_seed"].nunique())
+    size = ["cut_layer", "kept_filters", "fidelity"]
+    random = rows[(rows["selection_strategy"] == "random") & sent_plainly(rows)]
+    subsets = random.groupby([*size, "selection_seed"], sort=False)[["psnr_db", "accuracy"]].mean()
+    groups = subsets.groupby(size, sort=False)
+    spread = groups.std()
+    spread.insert(0, "n_seeds", groups.size())
     return spread[spread["n_seeds"] > 1].reset_index()

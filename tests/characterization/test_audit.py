@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from problems import toy_cuts, write_toy_study
+from problems import sent_row, toy_cuts, write_toy_study
 
 from privynet_opt.characterization.audit import audit_table
 from privynet_opt.characterization.schema import KEY
@@ -82,6 +82,26 @@ def test_the_spread_is_that_over_the_seeds_of_one_size(table):
     ]
     assert row["n_seeds"] == len(same) == 3
     assert row["psnr_db"] == pytest.approx(same["psnr_db"].std())
+
+
+def test_the_spread_is_of_subsets_that_are_sent_plainly(table):
+    rows = table.rows.to_dict("records")
+    drawn = [r for r in rows if r["selection_strategy"] == "random" and not r["selection_seed"]]
+    sent = [sent_row(row, 4, 2.0) for row in drawn]
+    otherwise = replace(table, rows=pd.DataFrame([*rows, *sent]))
+    assert len(sent) > 10
+    pd.testing.assert_frame_equal(audit_table(otherwise).spreads, audit_table(table).spreads)
+
+
+def test_a_subset_that_is_trained_twice_counts_once_by_its_mean(table):
+    once = replace(table, rows=table.trained)
+    low, high = (
+        once.rows.assign(psnr_db=once.rows["psnr_db"] + by_db, training_seed=seed)
+        for seed, by_db in enumerate((-3.0, 3.0))
+    )
+    twice = replace(table, rows=pd.concat([low, high], ignore_index=True))
+    assert len(audit_table(once).spreads)
+    pd.testing.assert_frame_equal(audit_table(twice).spreads, audit_table(once).spreads)
 
 
 @pytest.mark.parametrize("is_trained", [True, False])
