@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from privynet_opt.characterization.schema import KEY, TRAINED_FIDELITIES, measurement_name
 from privynet_opt.errors import TableError
@@ -19,6 +19,10 @@ from privynet_opt.files import write_atomically
 from privynet_opt.topology import LOCAL_COLUMNS, SENDING_DEFAULTS, LocalTopology
 
 Row = dict[str, Any]
+Json = TypeVar("Json", Row, list[Row])
+
+_AGAIN = "Restore it, or delete it: what is missing is measured again."
+_ELSEWHERE = "Choose another --output folder."
 
 
 class MeasurementFolder:
@@ -53,6 +57,9 @@ class MeasurementFolder:
 
         Args:
             key: At least the columns of `schema.KEY`.
+
+        Raises:
+            TableError: If its file is damaged.
         """
         return _read_row(self._path(key))
 
@@ -107,7 +114,7 @@ class MeasurementFolder:
 
     def searched(self) -> list[Row]:
         """Return the entries of `add_searched`, by cut layer and count."""
-        entries = [json.loads(p.read_text()) for p in (self.folder / "searched").glob("[!.]*.json")]
+        entries = [_read(path, dict) for path in (self.folder / "searched").glob("[!.]*.json")]
         return sorted(entries, key=lambda entry: (entry["cut_layer"], entry["kept_filters"]))
 
     def add_side_attack(self, entry: Row) -> None:
@@ -126,7 +133,7 @@ class MeasurementFolder:
     def side_attacks(self) -> list[Row]:
         """Return the entries of `add_side_attack`, by the name of their file."""
         files = sorted((self.folder / "side_attacks").glob("[!.]*.json"))
-        return [json.loads(path.read_text()) for path in files]
+        return [_read(path, dict) for path in files]
 
     @property
     def has_trained(self) -> bool:
@@ -138,7 +145,11 @@ class MeasurementFolder:
         return sum(1 for _ in self.folder.glob("[!.]*--*.json"))
 
     def rows(self) -> list[Row]:
-        """Return all finished measurements, in the order of their keys."""
+        """Return all finished measurements, in the order of their keys.
+
+        Raises:
+            TableError: If the file of one is damaged.
+        """
         return [_read_row(path) for path in self.folder.glob("[!.]*--*.json")]
 
     def claim(self, provenance: Mapping[str, Any]) -> None:
@@ -148,19 +159,19 @@ class MeasurementFolder:
             provenance: What this run measures with; plain data.
 
         Raises:
-            TableError: If the folder was begun with something else.
+            TableError: If the folder was begun with something else, or cannot tell with what.
         """
         path = self._provenance
         mine = json.loads(json.dumps(provenance))
         if not path.exists():
             write_atomically(path, json.dumps(mine, indent=1) + "\n")
             return
-        theirs = json.loads(path.read_text())
+        theirs = _read(path, dict, "Restore it, or choose another --output folder.")
         different = sorted(k for k in {*mine, *theirs} if mine.get(k) != theirs.get(k))
         if different:
             raise TableError(
                 f"`output` must hold measurements of the same {', '.join(different)}, but "
-                f"{self.folder} was begun with another. Choose another --output folder."
+                f"{self.folder} was begun with another. {_ELSEWHERE}"
             )
 
     def check_that_nothing_is_lost(self, table: Path) -> None:
@@ -170,21 +181,32 @@ class MeasurementFolder:
             table: The CSV file, which need not exist.
 
         Raises:
-            TableError: If it has rows that were not measured here.
+            TableError: If it has rows that were not measured here, or is no table.
         """
         if not table.exists():
             return
-        with table.open(newline="", encoding="utf-8") as stream:
-            lost = sum(not self.has(_key(cells)) for cells in csv.DictReader(stream))
+        lost = sum(not self.has(key) for key in _keys(table))
         if lost:
             raise TableError(
                 "`output` must hold a table that was measured there, with the same weights, images "
                 f"and recipes, but {lost:,} rows of {table} are of another origin and would be "
-                "lost. Choose another --output folder."
+                f"lost. {_ELSEWHERE}"
             )
 
     def _path(self, key: Mapping[str, Any]) -> Path:
         return self.folder / f"{measurement_name(key)}.json"
+
+
+def _keys(table: Path) -> list[Row]:
+    """Return the keys of the rows of a table."""
+    try:
+        with table.open(newline="", encoding="utf-8") as stream:
+            return [_key(cells) for cells in csv.DictReader(stream)]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise TableError(
+            f"`output` must hold a table that was measured there, but {table} cannot be read as "
+            f"one ({_reason(error)}) and would be lost. {_ELSEWHERE}"
+        ) from error
 
 
 def _key(cells: Mapping[str, str]) -> Row:
@@ -192,14 +214,35 @@ def _key(cells: Mapping[str, str]) -> Row:
     return {
         name: float(cells[name]) if name in SENDING_DEFAULTS else cells[name]
         for name in KEY
-        if name in cells
+        if name in cells or name not in SENDING_DEFAULTS
     }
 
 
 def _entries(files: Iterable[Path]) -> list[Row]:
     """Return the entries of all files that exist."""
-    return [e for path in files if path.exists() for e in json.loads(path.read_text())]
+    return [entry for path in files if path.exists() for entry in _read(path, list)]
 
 
 def _read_row(path: Path) -> Row:
-    return {**SENDING_DEFAULTS, **json.loads(path.read_text())}
+    return {**SENDING_DEFAULTS, **_read(path, dict)}
+
+
+def _read(path: Path, kind: type[Json], remedy: str = _AGAIN) -> Json:
+    """Return what a file of the folder holds."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _damaged(path, _reason(error), remedy) from error
+    if not isinstance(content, kind):
+        raise _damaged(path, f"a {type(content).__name__}", remedy)
+    return content
+
+
+def _damaged(path: Path, reason: str, remedy: str) -> TableError:
+    return TableError(
+        f"`output` must hold whole files of JSON, but {path} cannot be used ({reason}). {remedy}"
+    )
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -80,6 +80,63 @@ def test_a_folder_belongs_to_one_provenance(tmp_path):
         folder.claim({"weights": "a", "images": {"score": "c"}})
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"a,b\n1,2\n", "KeyError: 'cut_layer'"),
+        (b"\xff\xfe\x00", "UnicodeDecodeError"),
+        (f"{','.join(ROW)}\nconv1,4,random,2,,0,screen,0\n".encode(), "ValueError"),
+        (f"{','.join(ROW)}\nconv1,4,random,2\n".encode(), "TypeError"),
+        (None, "IsADirectoryError"),
+    ],
+)
+def test_a_foreign_table_in_the_folder_is_refused_in_one_line(tmp_path, content, reason):
+    table = tmp_path / "characterization.csv"
+    table.mkdir() if content is None else table.write_bytes(content)
+    with pytest.raises(TableError) as refused:
+        MeasurementFolder(tmp_path).check_that_nothing_is_lost(table)
+    said = str(refused.value)
+    assert f"{table} cannot be read as one ({reason}" in said
+    assert said.startswith("`output` must hold a table") and "\n" not in said
+    assert said.endswith("Choose another --output folder.")
+
+
+@pytest.mark.parametrize("content", [b"", b'{"weights": "a', b"[]", b"\xff"])
+def test_a_damaged_provenance_is_named(tmp_path, content):
+    folder = MeasurementFolder(tmp_path)
+    folder.claim({"weights": "a"})
+    path = folder.folder / "provenance.json"
+    path.write_bytes(content)
+    with pytest.raises(TableError, match=r"^`output` must .*cannot be used \(.*another --output"):
+        folder.claim({"weights": "a"})
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("conv1--4--random--2--screen--0", lambda folder: folder.rows()),
+        ("conv1--4--random--2--screen--0", lambda folder: folder.get(ROW)),
+        ("anonymity/conv1", lambda folder: folder.anonymity()),
+        ("information/conv1", lambda folder: folder.information()),
+        ("information/conv1", lambda folder: folder.add_information("conv1", [ROW])),
+        ("searched/conv1--4", lambda folder: folder.searched()),
+        ("side_attacks/conv1--4--random--2--2--", lambda folder: folder.side_attacks()),
+    ],
+)
+@pytest.mark.parametrize("content", ['{"cut_layer": "co', '[{"cut', "", "7"])
+def test_a_damaged_measurement_is_named_and_may_be_deleted(tmp_path, name, read, content):
+    folder = MeasurementFolder(tmp_path)
+    path = folder.folder / f"{name}.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    with pytest.raises(TableError) as refused:
+        read(folder)
+    said = str(refused.value)
+    assert said.startswith(f"`output` must hold whole files of JSON, but {path} cannot be used (")
+    assert said.endswith("delete it: what is missing is measured again.") and "\n" not in said
+
+
 def test_half_written_files_are_no_measurements(tmp_path):
     folder = MeasurementFolder(tmp_path)
     folder.add(ROW)
