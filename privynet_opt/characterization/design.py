@@ -110,8 +110,9 @@ def sent_otherwise(
     Returns:
         For each topology, in its order, the same filters with bits in turn at each cut, beginning
         with others at the next, and noise spread evenly over its values; the first of each cut has
-        the most noise, so that no topology of the cut has more than was measured. Those that this
-        would send plainly are left out.
+        the most noise, so that no topology of the cut has more than was measured. Where bits are
+        32, noise in steps is drawn above 0; those that would be sent plainly nonetheless are left
+        out.
     """
     low, high = noise_range or (0.0, 0.0)
     levels = noise_levels(noise_range, noise_step)
@@ -126,6 +127,7 @@ def sent_otherwise(
         if levels is None:
             noise = round(low + (high - low) * share, NOISE_DECIMALS)
         else:
-            noise = levels[min(int(share * len(levels)), len(levels) - 1)]
+            offered = [level for level in levels if level or bits != 32] or levels
+            noise = offered[min(int(share * len(offered)), len(offered) - 1)]
         sent.append(replace(topology, feature_bits=bits, noise_std=noise))
     return [topology for topology in sent if not topology.is_sent_plainly]

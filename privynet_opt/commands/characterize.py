@@ -27,8 +27,8 @@ def add_to(commands: Commands) -> None:
         help="measure a study's topologies on images",
         description="Measure accuracy and privacy loss of a study's topologies and write its "
         "characterization table. A run in the same output folder goes on where it was stopped. "
-        "Where the study has feature_bits or noise_std, each topology is trained once plainly and "
-        "once with bits and noise of its own.",
+        "Where the study has feature_bits or noise_std, each planned choice of filters is trained "
+        "once plainly and once with bits and noise of its own.",
     )
     add = parser.add_argument
     add_study(add)

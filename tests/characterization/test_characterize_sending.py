@@ -8,6 +8,8 @@ from digits_study import STUDY
 
 from privynet_opt.characterization.characterize import characterize
 from privynet_opt.characterization.fresh import measure_again
+from privynet_opt.characterization.plan import plan
+from privynet_opt.characterization.study_inputs import StudyInputs
 from privynet_opt.characterization.table import load_table
 from privynet_opt.errors import StudyError
 from privynet_opt.study_spec import load_study
@@ -57,6 +59,22 @@ def test_noise_is_measured_to_hide(path):
                 alike = alike[alike["selection_strategy"] == topology.selection_strategy]
                 leak = alike.set_index("noise_std")["psnr_db"]
                 assert leak[1.0] < leak[0.0].max()
+
+
+def test_noise_in_steps_is_planned_and_trained_at_the_listed_levels_only(tmp_path):
+    asked = "[search_space]\nnoise_std = [0.0, 1.0]\nnoise_step = 0.25\n"
+    text = STUDY.replace("[search_space]\n", asked).replace('["conv1", "conv4"]', '["conv1"]')
+    (tmp_path / "study.toml").write_text(text)
+    spec = load_study(tmp_path)
+    cuts = StudyInputs.load(spec, None, None).cuts
+    (wanted,) = plan(spec, cuts, ("standard",), 2).values()
+    output, only = tmp_path / "measured", ("standard",)
+    table = load_table(characterize(spec, None, None, output, fidelities=only, n_trained=2))
+    planned = {topology for topology, fidelity in wanted if fidelity == "standard"}
+    assert topologies(table.trained) == planned
+    noise = {topology.noise_std for topology in planned}
+    assert noise <= {0.0, 0.25, 0.5, 0.75, 1.0}
+    assert noise - {0.0, 1.0}  # else no level but the ends was drawn
 
 
 def test_a_second_run_measures_nothing_again(noisy_study, path):

@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import pairwise
 
 import numpy as np
+import pytest
 
 from privynet_opt.characterization.design import (
     kept_grid,
@@ -86,6 +87,16 @@ def test_noise_in_steps_is_planned_at_every_step_alike():
     assert counts[2.0] >= len(GRIDS) and min(counts.values()) >= 10
     for cut in GRIDS:
         assert next(t for t in sent if t.cut_layer == cut).noise_std == 2.0
+
+
+@pytest.mark.parametrize(("bits", "step"), [((32,), 1.0), ((32,), 0.25), ((32, 8), 0.5)])
+def test_steps_from_no_noise_send_each_choice_of_filters_once_more(bits, step):
+    planned = trained_topologies(GRIDS, SELECTION_STRATEGIES, 60, n_seeds=1)
+    sent = sent_otherwise(planned, bits, (0.0, 1.0), step)
+    assert [t.sent_plainly() for t in sent] == planned
+    levels = {n * step for n in range(round(1 / step) + 1)}
+    assert {t.noise_std for t in sent if t.feature_bits == 32} == levels - {0.0}
+    assert {t.noise_std for t in sent if t.feature_bits == 8} == (levels if 8 in bits else set())
 
 
 def test_what_would_be_sent_plainly_again_is_left_out():
