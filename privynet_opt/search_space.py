@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
     from privynet_opt.study_spec import StudySpec
 
+MOST_LISTED = 100_000
+"""Topologies that are predicted at once and shown in one report: seconds, and tens of megabytes."""
+
 __all__ = ["TOPOLOGY_COLUMNS", "SearchSpace", "told_columns", "topology_frame"]
 
 
@@ -96,7 +99,7 @@ class SearchSpace:
                 f"{max(spec.kept_filters)} where the widest cut has {most}. Leave it out."
             )
         grids = {cut: tuple(kept_grid(spec.kept_filters, channels[cut])) for cut in spec.cut_layers}
-        return cls(
+        space = cls(
             grids,
             spec.selection_strategies,
             study.characterization.repeated_seeds,
@@ -105,6 +108,20 @@ class SearchSpace:
             spec.noise_std,
             spec.noise_step,
         )
+        if space.can_be_listed and space._combinations > MOST_LISTED:
+            raise StudyError(
+                f"`search_space` must have at most {MOST_LISTED:,} topologies to be listed, but "
+                f"has up to {space._combinations:,}. Take a larger `noise_step`, or fewer bits or "
+                "counts."
+            )
+        return space
+
+    @property
+    def _combinations(self) -> int:
+        """At least the number of topologies; nothing is listed for it."""
+        counts = sum(len(grid) for grid in self.grids.values())
+        sent = len(self.feature_bits) * len(self.noise_levels or ())
+        return counts * len(self.choices) * sent
 
     def __len__(self) -> int:
         """Return the number of topologies."""

@@ -188,6 +188,14 @@ def test_noise_in_steps_is_listed_and_suggested_as_it_is_listed() -> None:
     assert LocalTopology("conv1", 2, "lda", 0, 8, 0.1) not in space
 
 
+def test_a_space_too_large_to_list_is_refused_before_it_is_listed() -> None:
+    with pytest.raises(
+        StudyError, match=r"at most 100,000 topologies .* Take a larger `noise_step`"
+    ):
+        space_of(replace(SENDING, noise_step=0.001), 9)
+    assert not space_of(SENDING, 9).can_be_listed
+
+
 @pytest.mark.parametrize(
     "topology",
     [
