@@ -126,8 +126,9 @@ def extrapolation_checks(result: OptimizationResult) -> list[Check]:
     """
     best, better = result.best, passed_over(result.candidates, result.best)
     why = (
-        "Its cut has no trained measurement, or none of so few or so many kept filters, or its way "
-        "to choose them was measured less there than the others: the interval promises nothing."
+        "Its cut has no trained measurement, or none of so few or so many kept filters, of so few "
+        "bits or of so much noise, or its way to choose filters was measured less there than the "
+        "others: the interval promises nothing."
     )
     if better is not None:
         (words,) = topologies_in_words(better.to_frame().T)
