@@ -164,7 +164,7 @@ def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> 
         judge,
         recommendable,
     )
-    from privynet_opt.characterization.table import load_table
+    from privynet_opt.characterization.study_table import load_study_table
     from privynet_opt.hierarchical import hierarchical_choice
     from privynet_opt.infeasibility import explain_infeasibility
     from privynet_opt.open_search import search_open
@@ -181,7 +181,7 @@ def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> 
             "`sampler` must not be 'hierarchical' where a study has `feature_bits` or `noise_std`, "
             "of which PrivyNet's procedure knows nothing. Choose another sampler."
         )
-    table = load_table(spec.table_path)
+    table = load_study_table(spec)
     channels = {name: cut.channels for name, cut in table.cuts.items()}
     space = SearchSpace.of_study(spec, channels, table.searched)
     kept = open_storage(storage)
@@ -248,7 +248,7 @@ def study_identity(spec: StudySpec, table: CharacterizationTable) -> dict[str, A
         "objectives": list(spec.search.objectives),
         "constraints": [str(constraint) for constraint in spec.search.constraints],
         "confidence": spec.search.confidence,
-        "table_sha256": table.sidecar["table_sha256"],
+        "answer_sha256": table.answer_sha256,
         "cut_layers": list(space.cut_layers),
         "kept_filters": list(space.kept_filters),
         "selection_strategies": list(space.selection_strategies),

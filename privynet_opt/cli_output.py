@@ -103,6 +103,7 @@ def print_validation(
         answer: The result once the measurements are part of the table.
         extended: Folder of the extended study; None where the measurements do not belong to it.
     """
+    from privynet_opt.characterization.schema import is_dearer
     from privynet_opt.metrics import PREDICTED
     from privynet_opt.report.verdict import verdict
     from privynet_opt.report.words import format_interval, format_value, topologies_in_words
@@ -122,7 +123,11 @@ def print_validation(
     print("\n".join(aligned(rows, "<<>>><")))
     kept = sum(not broken for broken in points["broken"])
     state = "keeps every limit" if validation.holds else f"breaks {points['broken'].iloc[0]}"
-    print(f"The recommended topology {state}; of {len(points)} measured, {kept} keep every limit.")
+    if is_dearer(validation.predicted_fidelity, validation.fidelity):
+        less = f"attacks less than the {validation.predicted_fidelity} that is predicted"
+        state += f" at {validation.fidelity}, which {less}"
+    said = f"The recommended topology {state}; of {len(points)} measured, {kept} keep every limit."
+    print("\n".join(wrapped(said)))
     if extended is None:
         print(
             "Images, weights or recipe are not those of the study's table: nothing was added to it."

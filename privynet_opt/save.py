@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +118,24 @@ def read_front(directory: Path) -> dict[str, Any]:
     return saved
 
 
+def command_of(saved: dict[str, Any], directory: Path) -> str:
+    """Return the command that asks the question of a saved result again.
+
+    Args:
+        saved: From `read_front`.
+        directory: The folder it was saved to.
+    """
+    search = saved["search"]
+    words = ["privynet-opt", "run", "--study", saved["study_path"], "--output", str(directory)]
+    for limit in saved["constraints"] or ["none"]:
+        words += ["--constraint", limit]
+    for objective in saved["objectives"]:
+        words += ["--objective", objective]
+    words += ["--confidence", f"{saved['confidence']:g}", "--sampler", search["sampler"]]
+    words += ["--n-trials", str(search["n_trials"]), "--seed", str(search["seed"])]
+    return shlex.join([*words, *(["--extrapolate"] if saved["extrapolate"] else [])])
+
+
 def _place(argument: str, directory: Path) -> str:
     """Return where a study is, from the result's folder if it lies inside: both may be moved."""
     place, folder = Path(argument), directory.resolve()
@@ -136,11 +155,12 @@ _NEEDED = (
     "study_path",
     "objectives",
     "constraints",
+    "predicted_fidelity",
     "confidence",
     "extrapolate",
     "recommended",
     "front",
-    "table_sha256",
+    "answer_sha256",
 )
 _NEEDED_OF_SEARCH = ("n_trials", "seed", "sampler")
 
@@ -235,6 +255,7 @@ def front_content(result: OptimizationResult) -> dict[str, Any]:
         "title": result.spec.title,
         "objectives": list(result.objectives),
         "constraints": [str(constraint) for constraint in result.constraints],
+        "predicted_fidelity": result.proxies.fidelity,
         "confidence": result.spec.search.confidence,
         "extrapolate": result.spec.search.extrapolate,
         "recommended": None if best is None else _point(best.to_dict()),
@@ -257,7 +278,7 @@ def front_content(result: OptimizationResult) -> dict[str, Any]:
             target: _plain({name: getattr(held_out, name) for name in _ERRORS})
             for target, held_out in result.proxies.validations.items()
         },
-        "table_sha256": result.table.sidecar["table_sha256"],
+        "answer_sha256": result.table.answer_sha256,
         "privynet_opt": __version__,
     }
 

@@ -260,6 +260,7 @@ def write_toy_sidecar(path: Path, **changes: Any) -> Path:
         "cuts": [asdict(cut) for cut in toy_cuts()],
         "data": {
             "name": "toy",
+            "image_size": 16,
             "provenance": "closed form",
             "sha256": "0" * 64,
             "class_names": ["even", "odd"],

@@ -175,6 +175,23 @@ def test_a_study_without_a_table_names_the_command_that_measures_it(tmp_path: Pa
         optimize(study=study)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("image_size = 16", "image_size = 32", "`data.image_size` must be .* says 32 .* is of 16"),
+        ('name = "small_cnn"', 'name = "vgg16"', "`network.name` must be what was measured"),
+        ("image_size = 16", 'image_size = 16\nclasses = ["a", "b"]', "`data.classes` must be"),
+    ],
+)
+def test_a_study_that_says_other_than_was_measured_is_refused(
+    toy_study: Path, old: str, new: str, said: str
+) -> None:
+    file = toy_study / "study.toml"
+    file.write_text(file.read_text().replace(old, new))
+    with pytest.raises(StudyError, match=said):
+        optimize([], study=toy_study, n_trials=1)
+
+
 def test_nothing_feasible_is_an_answer(hopeless_result: OptimizationResult) -> None:
     assert hopeless_result.best is None
     assert hopeless_result.front.empty

@@ -33,7 +33,7 @@ def test_a_report_is_rebuilt_to_the_byte(saved, capsys):
 def test_a_report_says_that_the_front_beside_it_is_of_an_older_table(saved, capsys):
     front = saved[0] / "front.json"
     before = front.read_text(encoding="utf-8")
-    digest = json.loads(before)["table_sha256"]
+    digest = json.loads(before)["answer_sha256"]
     front.write_text(before.replace(digest, "0" * 64), encoding="utf-8")
     assert main(["report", str(saved[0])]) == 0
     front.write_text(before, encoding="utf-8")
@@ -59,14 +59,18 @@ def test_a_rebuilt_report_keeps_what_a_validation_found(saved):
         "fidelity": "full",
         "training_seed": 2,
         "holds": True,
-        "same_source": False,
+        "same_source": True,
         "points": [{**point, "broken": ""}],
     }
     path = saved[1] / "validation.json"
     path.write_text(json.dumps(said))
     assert main(["report", str(saved[1])]) == 0
     text = (saved[1] / "report.html").read_text(encoding="utf-8")
-    assert "A fresh attack confirms the limits" in text
+    assert "A fresh attack confirms the limits</" in text
+    path.write_text(json.dumps(said | {"same_source": False}))
+    assert main(["report", str(saved[1])]) == 0
+    text = (saved[1] / "report.html").read_text(encoding="utf-8")
+    assert "A fresh attack confirms the limits, on other images" in text
     path.write_text("{")
     assert main(["report", str(saved[1])]) == 2
     path.unlink()

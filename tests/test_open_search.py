@@ -129,6 +129,24 @@ def test_bits_alone_are_enumerated_and_proven(folder: Path, tmp_path: Path) -> N
     assert "bits per feature" in page(result)
 
 
+def test_noise_in_steps_is_enumerated_proven_saved_and_shown(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "noisy-toy")
+    text, study = (folder / "study.toml").read_text(), copy / "study.toml"
+    names = []
+    for step in (0.5, 1.0):
+        asked = f"[search_space]\nnoise_step = {step}\n"
+        study.write_text(text.replace("[search_space]\n", asked))
+        result = optimize(study=copy, n_trials=200)
+        assert result.search.is_enumerated and result.search.gap >= 0
+        assert set(result.candidates["noise_std"]) == set(np.arange(0, 2.1, step))
+        names.append(result.study.study_name)
+    assert names[0] != names[1]  # another space is another study
+    result.save(tmp_path / "answer")
+    saved = read_front(tmp_path / "answer")
+    assert {row.get("noise_std", 0.0) for row in saved["front"]} > {0.0}
+    assert "enumerated front" in page(result) and "noise" in page(result)
+
+
 def test_the_procedure_that_knows_neither_bits_nor_noise_is_refused(folder: Path) -> None:
     with pytest.raises(StudyError, match="must not be 'hierarchical' where a study has"):
         optimize(study=folder, sampler="hierarchical")

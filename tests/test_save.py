@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import shutil
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import pandas as pd
 import pytest
 
 from privynet_opt.api import optimize, reopen
+from privynet_opt.cli import main
 from privynet_opt.errors import OutputError
 from privynet_opt.result import OptimizationResult
-from privynet_opt.save import prepare_output, read_front
+from privynet_opt.save import command_of, prepare_output, read_front
 from privynet_opt.topology import SENDING_DEFAULTS
 
 
@@ -51,6 +53,22 @@ def test_a_result_that_holds_its_study_can_be_moved(toy_study: Path, tmp_path: P
     assert reopen(there).table.path == there / "study" / "characterization.csv"
 
 
+def test_the_command_of_a_saved_result_asks_its_question_again(
+    fitted_toy: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "an answer"
+    asked = {"objectives": ["accuracy", "ssim"], "confidence": 0.8, "extrapolate": True}
+    for number, limits in enumerate((["psnr_db <= 18"], [])):
+        asked |= {"n_trials": 7, "seed": 3, "sampler": "random"}
+        optimize(limits, study=fitted_toy, **asked).save(out)
+        before = (out / "front.json").read_text()
+        command = shlex.split(command_of(read_front(out), out))
+        assert command[:2] == ["privynet-opt", "run"]
+        (out / "front.json").unlink()
+        assert main(command[1:]) == 0
+        assert (out / "front.json").read_text() == before, number
+
+
 def test_json_holds_question_answer_and_provenance(
     toy_result: OptimizationResult, tmp_path: Path
 ) -> None:
@@ -60,7 +78,7 @@ def test_json_holds_question_answer_and_provenance(
     assert content["recommended"]["cut_layer"] == toy_result.best["cut_layer"]
     assert len(content["front"]) == len(toy_result.front)
     assert content["search"]["gap"] == pytest.approx(toy_result.search.gap, rel=1e-5)
-    assert content["table_sha256"] == toy_result.table.sidecar["table_sha256"]
+    assert content["answer_sha256"] == toy_result.table.answer_sha256
     assert content["proxies"]["psnr_db"]["n_rows"] > 0
     assert content["infeasibility"] is None
 

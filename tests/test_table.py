@@ -118,6 +118,15 @@ def test_changed_table_no_longer_matches_its_hash(path: Path) -> None:
     assert "Restore the pair of files" in message
 
 
+def test_attacks_beside_the_rows_are_part_of_what_an_answer_rests_on(path: Path) -> None:
+    alone = load_table(path)
+    assert alone.answer_sha256 == alone.sidecar["table_sha256"]
+    write_toy_sidecar(path, side_attacks=[{"psnr_db": 20.0}])
+    attacked = load_table(path).answer_sha256
+    write_toy_sidecar(path, side_attacks=[{"psnr_db": 21.0}])
+    assert len({alone.answer_sha256, attacked, load_table(path).answer_sha256}) == 3
+
+
 def test_table_of_only_a_header_has_no_rows(path: Path) -> None:
     write_toy_table(path, [])
     assert "must have at least one row, but got none" in fault(path)

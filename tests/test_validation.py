@@ -20,10 +20,11 @@ from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.characterization.schema import KEY
 from privynet_opt.characterization.table import load_table
 from privynet_opt.cli import main
+from privynet_opt.cli_output import print_validation
 from privynet_opt.constraints import Constraint
 from privynet_opt.errors import OutputError, StudyError
 from privynet_opt.topology import LOCAL_COLUMNS, SENDING_DEFAULTS, LocalTopology
-from privynet_opt.validation import compare, neighbourhood
+from privynet_opt.validation import Validation, compare, neighbourhood
 
 LIMITS = ("--constraint", "psnr_db <= 17.5", "--constraint", "local_flops <= 1e6")
 
@@ -119,7 +120,7 @@ def test_validate_measures_tells_extends_the_study_and_answers_anew(
     assert after.sidecar["network"] == before.sidecar["network"]
     assert "fresh attack" in (out / "report.html").read_text()
     front = json.loads((out / "front.json").read_text())
-    assert front["table_sha256"] == after.sidecar["table_sha256"]
+    assert front["answer_sha256"] == after.answer_sha256
     assert measured_anew[0]["fidelity"] == "full"  # the toy predicts standard
 
 
@@ -237,3 +238,15 @@ def test_fresh_networks_measure_the_digits_as_the_first_ones_did(tmp_path: Path,
     assert fresh.measure_again(*arguments, searched=searched).rows == found.rows
     again = [f.stat().st_mtime_ns for f in sorted(tmp_path.glob("*/measurements/*--*"))]
     assert again == files
+
+
+def test_a_cheaper_attack_than_predicted_does_not_pass_for_the_predicted_one(capsys) -> None:
+    rows = pd.DataFrame({"accuracy": [0.5], "psnr_db": [15.2], "ssim": [0.4]})
+    found = compare(points(15.0), rows, [Constraint("psnr_db <= 16")])
+    for predicted, said in (
+        ("full", "keeps every limit at standard, which attacks less than the full that is"),
+        ("standard", "keeps every limit; of 1 measured, 1 keep every limit."),
+    ):
+        validation = Validation(found, predicted, "standard", 1, None, same_source=True)
+        print_validation(validation, None, None)  # type: ignore[arg-type]
+        assert said in " ".join(capsys.readouterr().out.split())

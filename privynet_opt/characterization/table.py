@@ -62,6 +62,18 @@ class CharacterizationTable:
         return subsets_of(self.sidecar.get("searched", []))
 
     @property
+    def answer_sha256(self) -> str:
+        """Hash of all measurements that an answer rests on: the rows, attacks beside them, subsets.
+
+        That of the rows alone where there is nothing else.
+        """
+        others = {name: self.sidecar.get(name) for name in ("side_attacks", "searched")}
+        if not any(others.values()):
+            return str(self.sidecar["table_sha256"])
+        told = json.dumps([self.sidecar["table_sha256"], others], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()
+
+    @property
     def trained(self) -> pd.DataFrame:
         """Rows whose attacker and cloud network were trained for that very topology."""
         return self.rows[self.rows["fidelity"].isin(TRAINED_FIDELITIES)]

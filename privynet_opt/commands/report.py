@@ -56,15 +56,16 @@ def report(asked: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from privynet_opt.api import reopen
-    from privynet_opt.save import read_front, read_validation
+    from privynet_opt.save import command_of, read_front, read_validation
 
     result = replace(reopen(asked.result), validation=read_validation(asked.result))
     other = None if asked.compare is None else reopen(asked.compare)
     if asked.no_pictures:
         result = replace(result, galleries=())
     print(f"Report: {result.report(asked.result / 'report.html')}")
-    if read_front(asked.result)["table_sha256"] != result.table.sidecar["table_sha256"]:
-        print(f"{OLDER} privynet-opt run --study {result.spec.argument}")
+    saved = read_front(asked.result)
+    if saved["answer_sha256"] != result.table.answer_sha256:
+        print(f"{OLDER} {command_of(saved, asked.result)}")
     if other is not None:
         from privynet_opt.report.page import write_comparison
 

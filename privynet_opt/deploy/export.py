@@ -128,7 +128,8 @@ def _with_secret_seed(choice: Choice) -> Choice:
     seed = secrets.randbits(SECRET_SEED_BITS)
     # What was measured was measured of the other draw.
     point = {name: value for name, value in choice.point.items() if "measured" not in name}
-    return replace(choice, topology=replace(topology, selection_seed=seed), point=point)
+    drawn = replace(topology, selection_seed=seed)
+    return replace(choice, topology=drawn, point=point, validated=None)
 
 
 def _is_secret(choice: Choice) -> bool:
@@ -213,7 +214,7 @@ def _described(
         "study": {
             "name": choice.spec.name,
             "table_sha256": sidecar["table_sha256"],
-            "cloud_images": choice.spec.characterization.n_cloud,
+            "cloud_images": _cloud_images(choice),
         },
         "network": {
             "name": backbone.name,
@@ -258,6 +259,13 @@ def _described(
         **(telling if is_secret else {}),
     }
     return write_bundle(path.parent, path.name, public, private)
+
+
+def _cloud_images(choice: Choice) -> int:
+    """Return how many images trained the cloud networks whose accuracy is predicted."""
+    sidecar = choice.table.sidecar
+    most = sidecar["fidelities"][choice.predicted_fidelity]["max_images"]
+    return int(min(most, sidecar["data"]["n_images"]["cloud"]))
 
 
 def _noise_input(noise: DeviceNoise) -> dict[str, Any]:

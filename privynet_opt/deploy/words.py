@@ -58,6 +58,10 @@ NOT_YET = (
     "not yet: `train-cloud` counts the accuracy, `privynet-opt validate` attacks with new networks"
 )
 
+EXTRAPOLATED = "Outside the range of the trained measurements: there the intervals promise nothing."
+
+OTHER_SOURCE = "What was measured afresh was so on other images, weights or recipe than predicted."
+
 PRIVACY = "psnr_db and ssim say how well an attacker recovers images; higher is less private"
 
 
@@ -154,6 +158,9 @@ def training_lines(metrics: dict[str, Any], folder: FeatureFolder, output: Path)
             f"  predicted: {format_value('accuracy', value)} ({interval}), for "
             f"{content['study']['cloud_images']:,} training images"
         )
+        other = _what_is_other(content)
+        if other:
+            said = f"  predicted: nothing, since {other} are not those that were measured"
     rows = [("class", "accuracy", "images")]
     for name, score in metrics["classes"].items():
         accuracy = "-" if score["accuracy"] is None else f"{score['accuracy']:.1%}"
@@ -176,16 +183,29 @@ def training_lines(metrics: dict[str, Any], folder: FeatureFolder, output: Path)
     ]
 
 
+def _what_is_other(content: dict[str, Any]) -> str:
+    """Return what differs from what the predictions are of, as a public manifest tells it."""
+    others = {
+        "weights": not content["network"]["weights_as_measured"],
+        "images": content["data"]["images_as_measured"] is False,
+        "bits": content["coding"]["bits"] != content["sent_as"]["feature_bits"],
+    }
+    return " and ".join(name for name, is_other in others.items() if is_other)
+
+
 def _comparison(bundle: Bundle) -> list[str]:
     """Return predictions beside what is measured."""
     content, values = bundle.manifest.content, bundle.told("values")
     costs, runtime = content["costs"], bundle.told("runtime")
-    rows = [("", "predicted", f"{format_level(values['confidence'])} interval", "measured")]
+    level, afresh = format_level(values["confidence"]), values["validated"]
+    rows = [("", f"predicted ({values['predicted_fidelity']})", f"{level} interval", "measured")]
     for target in PREDICTED:
         lower, value, upper = values["predicted"][target]
         measured = values["measured"].get(target)
         said = "not yet"
-        if measured is not None:
+        if afresh is not None:
+            said = f"{format_value(target, afresh[target])} (afresh, {afresh['fidelity']})"
+        elif measured is not None:
             said = f"{format_value(target, measured)} ({values['measured_fidelity']})"
         interval = format_interval(target, lower, upper)
         rows.append((target, format_value(target, value), interval, said))
@@ -205,7 +225,13 @@ def _comparison(bundle: Bundle) -> list[str]:
     count = f"{threads} thread{'s' if threads > 1 else ''}"
     lines.append(f"  memory and time are of one image, measured on this machine with {count}")
     lines += wrapped(PRIVACY, "  ", "  ")
-    if len(values["measured"]) < len(PREDICTED):
+    if values["extrapolation"]:
+        lines += wrapped(EXTRAPOLATED, "  ", "  ")
+    if afresh is not None and afresh["broken"]:
+        lines += wrapped(f"A fresh attack broke {afresh['broken']}.", "  ", "  ")
+    if afresh is not None and not afresh["same_source"]:
+        lines += wrapped(OTHER_SOURCE, "  ", "  ")
+    if afresh is None and len(values["measured"]) < len(PREDICTED):
         lines += wrapped(NOT_YET, "  ", "  ")
     if runtime["allocated_bytes"] > CLOSE * peak:
         lines += wrapped(SCRATCH, "  ", "  ")

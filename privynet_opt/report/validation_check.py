@@ -39,10 +39,15 @@ def validation_check(validation: Validation, best: pd.Series[Any] | None) -> Che
     )
     if validation.predicted_fidelity != validation.fidelity:
         text += f" They were predictions for {validation.predicted_fidelity}."
+    if not validation.same_source:
+        text += " Images, weights or recipe were not those of the table."
     if not validation.holds:
         return Check("act", "A fresh attack breaks a limit", f"{text} Broken: {first['broken']}.")
     if best is None or any(best[name] != first[name] for name in TOPOLOGY_COLUMNS):
         return Check("watch", "What is recommended now was not attacked afresh", text)
+    if not validation.same_source:
+        title = "A fresh attack confirms the limits, on other images or by another recipe"
+        return Check("watch", title, text)
     if is_dearer(validation.predicted_fidelity, validation.fidelity):
         title = f"A fresh attack confirms the limits, at {validation.fidelity} only"
         return Check("watch", title, text)

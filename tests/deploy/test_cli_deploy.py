@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from privynet_opt.cli import main
 from privynet_opt.deploy import network_file
+from privynet_opt.deploy.words import training_lines
 
 
 def said(capsys, *arguments):
@@ -90,6 +94,42 @@ def test_export_says_what_was_predicted_and_what_is_measured(answer, tmp_path, c
     assert "Self-check: on 100" in out
     assert out.count(" not yet\n") == 3 and "`train-cloud` counts the accuracy" in out
     assert max(map(len, out.splitlines())) <= 100 + len(str(tmp_path))
+
+
+def test_a_row_beyond_what_was_measured_is_exported_with_a_word_of_warning(
+    answer, tmp_path, capsys
+):
+    front = json.loads((answer / "front.json").read_text())
+    beyond = next(n for n, row in enumerate(front["front"], 1) if row["extrapolation"])
+    out = said(capsys, "export", answer, "--point", beyond, "--output", tmp_path / "b")
+    assert f"predicted ({front['predicted_fidelity']})" in out
+    assert "Outside the range of the trained measurements" in out
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "words"),
+    [
+        ("network", "weights_as_measured", True, "for 340 training images"),
+        ("network", "weights_as_measured", False, "nothing, since weights are not those"),
+        ("data", "images_as_measured", False, "nothing, since images are not those"),
+        ("coding", "bits", 4, "nothing, since bits are not those"),
+    ],
+)
+def test_a_prediction_is_told_only_of_what_it_was_made_for(part, name, value, words):
+    content = {
+        "values": {"predicted": {"accuracy": [0.8, 0.9, 0.95]}},
+        "study": {"cloud_images": 340},
+        "network": {"weights_as_measured": True},
+        "data": {"images_as_measured": None},
+        "coding": {"bits": 32},
+        "sent_as": {"feature_bits": 32},
+    }
+    content[part] = {name: value}
+    metrics = {"classes": {}, "accuracy": 0.5, "test_images": 9, "test_images_are": "some"}
+    metrics |= {"train_images": 80, "epochs": 3}
+    folder = SimpleNamespace(manifest=SimpleNamespace(content=content))
+    (line,) = [s for s in training_lines(metrics, folder, Path("out")) if "predicted:" in s]
+    assert words in line and ("90.0%" in line) == ("nothing" not in words)
 
 
 def test_what_onnx_needs_is_named(answer, tmp_path, capsys, monkeypatch):

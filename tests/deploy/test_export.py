@@ -56,11 +56,47 @@ def test_the_recommended_topology_is_exported_unless_a_row_is_asked_for(answer):
 def test_a_result_of_a_table_that_has_changed_is_refused(answer, tmp_path):
     changed = shutil.copytree(answer, tmp_path / "answer")
     content = json.loads((changed / "front.json").read_text())
-    (changed / "front.json").write_text(json.dumps({**content, "table_sha256": "0" * 64}))
+    (changed / "front.json").write_text(json.dumps({**content, "answer_sha256": "0" * 64}))
     with pytest.raises(StudyError, match=r"has changed since.*Run it again"):
         choose(changed)
     with pytest.raises(OutputError, match="a folder that `privynet-opt run` or `tune` wrote"):
         choose(tmp_path)
+
+
+def validated(answer: Path, target: Path, rows: list[dict], broken: str) -> Path:
+    """Copy a saved result and validate some of its rows with made-up measurements."""
+    shutil.copytree(answer, target)
+    points = []
+    for row in rows:
+        point = {name: row[name] for name in row if not name.startswith("violation")}
+        for metric in ("accuracy", "psnr_db", "ssim"):
+            point |= {f"measured_{metric}": row[metric] + 1, f"inside_{metric}": False}
+        points.append({**point, "broken": broken})
+    said = {"predicted_fidelity": "full", "fidelity": "full", "training_seed": 2, "holds": False}
+    content = {**said, "same_source": False, "points": points}
+    (target / "validation.json").write_text(json.dumps(content))
+    return target
+
+
+def test_what_broke_a_limit_when_validated_is_exported_only_by_its_row(answer, tmp_path):
+    front = json.loads((answer / "front.json").read_text())
+    rows = [front["recommended"], front["front"][0]]
+    broken = validated(answer, tmp_path / "broken", rows, "psnr_db <= 18")
+    with pytest.raises(StudyError, match=r"broke psnr_db <= 18 when it was validated at full\."):
+        choose(broken)
+    asked = choose(broken, 1)
+    assert asked.values["validated"]["psnr_db"] == asked.point["psnr_db"] + 1
+    assert choose(broken, 2).validated is None
+    bundle = export(asked, tmp_path / "bundle", ExportOptions())
+    lines = " ".join(bundle_lines(bundle, asked))
+    assert "A fresh attack broke psnr_db <= 18." in lines
+    assert f"{asked.point['psnr_db'] + 1:.2f} dB (afresh, full)" in lines
+    assert "on other images, weights or recipe than predicted" in lines
+
+
+def test_what_kept_its_limits_when_validated_is_exported_as_it_is(answer, tmp_path):
+    rows = [json.loads((answer / "front.json").read_text())["recommended"]]
+    assert choose(validated(answer, tmp_path / "kept", rows, "")).validated["broken"] == ""
 
 
 @pytest.mark.parametrize("strategy", CLOSED_FORM_STRATEGIES)
