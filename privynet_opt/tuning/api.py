@@ -17,7 +17,6 @@ from privynet_opt.errors import StudyError, TableError
 from privynet_opt.proxies.fit import trained_rows
 from privynet_opt.save import prepare_output
 from privynet_opt.search_space import SearchSpace
-from privynet_opt.study_spec import load_study
 from privynet_opt.tuning.budget import Budget, format_seconds, parse_budget
 from privynet_opt.tuning.diary import Diary, Verdict
 from privynet_opt.tuning.lines import begin_line
@@ -80,7 +79,8 @@ def tune(
 
     Args:
         constraints: As in `optimize`.
-        study: Name of a shipped study, a path, or a loaded study; measured or not.
+        study: Name of a shipped study, a path, or a loaded study; measured or not. A loaded one
+            is asked as it is; the folder gets a copy of its ``study.toml``, which `reopen` reads.
         budget: How long, such as ``"90s"``, ``"30m"``, ``"2h"``: no measurement begins once it is
             over, or if the rest of it is less than such a measurement took.
         objectives: As in `optimize`.
@@ -136,7 +136,8 @@ def tune(
         facts = why_impossible(tuning.topologies, laboratory.cuts, screen, spec.search.constraints)
     result = None
     if table is not None and _can_answer(table):
-        result = optimize(study=replace(load_study(folder), search=spec.search), progress=progress)
+        # The question that was measured for, asked of the folder: a saved result is reopened there.
+        result = optimize(study=replace(spec, directory=folder.resolve()), progress=progress)
     elif ending != IMPOSSIBLE:
         raise _too_short(budget, n_trained, diary.expected_seconds(FIRST))
     spent = diary.spent_seconds

@@ -14,7 +14,7 @@ import pandas as pd
 
 from privynet_opt.api import proxy_cache
 from privynet_opt.candidates import best_of, build_candidates, judge, recommendable
-from privynet_opt.characterization.schema import TRAINED_FIDELITIES
+from privynet_opt.characterization.schema import TRAINED_FIDELITIES, is_dearer
 from privynet_opt.metrics import PREDICTED
 from privynet_opt.proxies import fit_proxies
 from privynet_opt.proxies.fit import MIN_GROUPS
@@ -109,10 +109,10 @@ class Tuning:
 
         Returns:
             ``"stable"``: `STABLE_ROUNDS` rounds in a row recommended the same topology, and it was
-            measured at the fidelity that is predicted and kept every limit. ``"settled"``: every
-            measurement left is expected to gain less than `SMALLEST_GAIN`. ``"budget"``: the time
-            is over, or what is left of it is less than a measurement takes. ``"impossible"``:
-            numbers that no training changes rule out every topology.
+            measured at the fidelity that is predicted, or a dearer one, and kept every limit.
+            ``"settled"``: every measurement left is expected to gain less than `SMALLEST_GAIN`.
+            ``"budget"``: the time is over, or what is left of it is less than a measurement takes.
+            ``"impossible"``: numbers that no training changes rule out every topology.
         """
         ending = self._begin()
         while ending is None:
@@ -126,7 +126,7 @@ class Tuning:
             return IMPOSSIBLE
         # However features are sent, proxies begin from the closed form of the same filters plainly.
         plain = dict.fromkeys(t.sent_plainly() for t in self._listed(within))
-        if not self._measure([(t, "screen") for t in plain]):
+        if self._measure([(t, "screen") for t in plain]) is None:
             return BUDGET
         table = self.laboratory.table()
         possible = self._possible(table)
@@ -143,7 +143,7 @@ class Tuning:
                 if not _add_far_ones(wanted, pool & ~np.isin(groups, groups[wanted]), points, 1):
                     break
         initial = self._listed(wanted & ~is_trained)
-        return None if self._measure([(t, FIRST) for t in initial]) else BUDGET
+        return BUDGET if self._measure([(t, FIRST) for t in initial]) is None else None
 
     def _round(self) -> str | None:
         """Fit, note the verdict, and measure what could change it."""
@@ -165,7 +165,10 @@ class Tuning:
         pairs += self._challengers(candidates, best, self._possible(table))
         if not pairs:
             return SETTLED
-        return None if self._measure(pairs) else BUDGET
+        n_missing = self._measure(pairs) if self.budget.has(0) else None
+        if n_missing is None:
+            return BUDGET
+        return None if n_missing else SETTLED  # the next round would be this one again
 
     def _challengers(
         self, candidates: pd.DataFrame, best: pd.Series | None, is_possible: Bools
@@ -190,6 +193,7 @@ class Tuning:
         if best is None:
             return Verdict(n_trained)
         measured = str(best["measured_fidelity"])
+        as_predicted = bool(measured) and not is_dearer(predicted, measured)
         broken = tuple(
             str(c)
             for c in self.asked.constraints
@@ -203,7 +207,7 @@ class Tuning:
             psnr_db_upper=float(best["psnr_db_upper"]),
             measured=measured,
             broken=broken,
-            confirmed=measured == predicted and not broken,
+            confirmed=as_predicted and not broken,
         )
 
     def _is_stable(self) -> bool:
@@ -214,15 +218,16 @@ class Tuning:
     def _listed(self, which: Bools) -> list[LocalTopology]:
         return [LocalTopology.of(row) for _, row in self.topologies[which].iterrows()]
 
-    def _measure(self, pairs: Sequence[Pair]) -> bool:
-        """Measure what is missing while there is time; keep the diary."""
-        last = self.budget.spent
+    def _measure(self, pairs: Sequence[Pair]) -> int | None:
+        """Measure what is missing and return how many were; None if the time was over before."""
+        last, n_missing = self.budget.spent, 0
 
         def may_begin(fidelity: str) -> bool:
             return self.budget.has(self.diary.expected_seconds(fidelity))
 
         def finished(row: Row) -> None:
-            nonlocal last
+            nonlocal last, n_missing
+            n_missing += 1
             took, last = self.budget.spent - last, self.budget.spent
             if row["fidelity"] in TRAINED_FIDELITIES:
                 self.diary.durations.setdefault(row["fidelity"], []).append(took)
@@ -230,7 +235,7 @@ class Tuning:
             self.diary.spent_seconds = self.budget.spent
             self.diary.save()
 
-        return self.laboratory.measure(pairs, may_begin, finished)
+        return n_missing if self.laboratory.measure(pairs, may_begin, finished) else None
 
 
 def _points(table: CharacterizationTable, topologies: pd.DataFrame) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ from problems import write_noisy_toy_study, write_toy_study
 from toy_laboratory import LIMITS, ToyLaboratory
 
 from privynet_opt import tuning
+from privynet_opt.api import reopen
 from privynet_opt.characterization import laboratory as measuring
 from privynet_opt.cli import main
 from privynet_opt.errors import StudyError
+from privynet_opt.study_spec import load_study
+from privynet_opt.topology import LocalTopology
 
 
 @pytest.fixture
@@ -126,6 +130,28 @@ def test_an_interruption_is_one_line_and_the_table_is_written(
     assert main(command(study, out)) == 130
     assert capsys.readouterr().err.splitlines()[-1].startswith("privynet-opt: interrupted.")
     assert (out / "characterization.csv").read_text().count("standard") == 2
+
+
+def test_a_study_that_was_changed_in_memory_is_answered_as_it_was_measured(
+    study: Path, tmp_path: Path, made, monkeypatch
+):
+    spec = load_study(study)
+    few = replace(spec.search_space, kept_filters=(1, 2, 4, 8), selection_strategies=("lda",))
+    monkeypatch.chdir(tmp_path)
+    tuned = tuning.tune(LIMITS, study=replace(spec, search_space=few), output="out")
+    (laboratory,) = made
+    measured = {topology for topology, _ in laboratory.order}
+    result = tuned.result
+    assert {LocalTopology.of(row) for _, row in result.candidates.iterrows()} >= measured
+    assert set(result.candidates["kept_filters"]) <= {1, 2, 4, 8, 16, 32}
+    assert len(result.candidates) < 20
+    # What is saved is asked again of the folder, wherever that is then.
+    result.save(tmp_path / "out")
+    assert reopen(Path("out")).spec.directory == tmp_path / "out"
+    moved = (tmp_path / "out").rename(tmp_path / "moved")
+    again = reopen(moved)
+    assert again.spec.directory == moved and again.constraints == result.constraints
+    assert again.table.sidecar["table_sha256"] == result.table.sidecar["table_sha256"]
 
 
 def test_a_diary_that_is_none_is_one_line(study: Path, tmp_path: Path, made, capsys):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from operator import itemgetter
 
+import numpy as np
+import pandas as pd
 import pytest
 from problems import STRATEGIES, toy_row, toy_topologies, write_noisy_toy_study
 from toy_laboratory import LIMITS, NOISE, ToyLaboratory, ask, toy_measurement
 
 from privynet_opt.candidates import best_of
 from privynet_opt.cost import cut_costs
-from privynet_opt.topology import LocalTopology
+from privynet_opt.topology import SENDING_DEFAULTS, LocalTopology
 from privynet_opt.tuning import rounds
 from privynet_opt.tuning.rounds import N_INITIAL, STABLE_ROUNDS
 
@@ -93,6 +97,55 @@ def test_a_verdict_is_stable_when_three_rounds_gave_it(laboratory, monkeypatch):
     assert len({v.recommended for v in before}) > 1 or len(verdicts) == STABLE_ROUNDS
 
 
+def test_a_dearer_measurement_of_what_is_recommended_confirms_it(ended, tmp_path):
+    before, measured, _ = ended
+    shutil.copytree(measured.folder, tmp_path / "toy")
+    laboratory = replace(measured, folder=tmp_path / "toy", rows=dict(measured.rows), order=[])
+    top = recommended(before, measured)
+    laboratory.rows[top, "full"] = toy_measurement(top, "full")  # as `validate` adds it
+    tuning = ask(laboratory, *LIMITS)
+
+    def say(line):
+        tuning.said.append(line)
+        assert len(tuning.said) < 20, "it goes round and round"
+
+    tuning.say = say
+    assert tuning.run() in ("stable", "settled")
+    verdict = tuning.diary.verdicts[-1]
+    assert verdict.recommended == str(top) and verdict.measured == "full" and verdict.confirmed
+    assert "measured at full, keeps every limit" in tuning.said[-1]
+
+
+@pytest.mark.parametrize(
+    ("measured", "predicted", "psnr_db", "is_confirmed"),
+    [
+        ("standard", "standard", 15.0, True),
+        ("full", "standard", 15.0, True),
+        ("full", "standard", 18.0, False),
+        ("standard", "full", 15.0, False),
+        ("", "standard", np.nan, False),
+    ],
+)
+def test_what_was_measured_as_well_as_is_predicted_and_keeps_every_limit_is_confirmed(
+    ended, measured, predicted, psnr_db, is_confirmed
+):
+    topology = LocalTopology("conv1", 4, "lda").as_dict() | SENDING_DEFAULTS
+    values = {"accuracy": 0.5, "psnr_db": 15.0, "psnr_db_upper": 16.0}
+    found = {"measured_fidelity": measured, "measured_psnr_db": psnr_db}
+    verdict = ended[0]._verdict(pd.Series(topology | values | found), predicted, 9)
+    assert verdict.confirmed == is_confirmed
+
+
+def test_a_round_in_which_nothing_was_missing_or_no_time_was_left_is_the_last(laboratory):
+    tuning = ask(laboratory, *LIMITS, seconds=1000.0)
+    assert tuning._begin() is None
+    laboratory.measure = lambda pairs, may_begin, finished: True
+    assert tuning._round() == "settled"
+    laboratory.now = 1000.0
+    laboratory.measure = pytest.fail
+    assert tuning._round() == "budget"
+
+
 def test_no_measurement_begins_that_the_budget_has_no_time_for(laboratory):
     tuning = ask(laboratory, *LIMITS, seconds=200.0)
     assert tuning.run() == "budget"
@@ -116,7 +169,8 @@ def test_an_interrupted_tuning_goes_on_where_it_was(ended, laboratory):
         tuning.run()
     before, spent = list(laboratory.order), laboratory.now
     kept = json.loads((laboratory.folder / "tuning.json").read_text())
-    assert kept["spent_seconds"] == pytest.approx(spent)
+    (question,) = kept["questions"]
+    assert question["spent_seconds"] == pytest.approx(spent)
     laboratory.stop_after = None
     again = ask(laboratory, *LIMITS)
     assert again.budget.spent == pytest.approx(spent)
