@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from tqdm import tqdm
@@ -100,9 +101,7 @@ def characterize(
     inputs = StudyInputs.load(spec, data, weights, skip_bad)
     cuts = inputs.cuts
     folder, table = MeasurementFolder(output), output / "characterization.csv"
-    if not folder.is_begun:  # else a row without a file was removed to be measured again
-        folder.check_that_nothing_is_lost(table)
-    folder.claim(inputs.identity(start))
+    folder.claim(inputs.identity(start), table)
     wanted = plan(spec, cuts, fidelities, n_trained)
     attacks = [DOUBLED] if double_capacity else []
     if attacker_data is not None:
@@ -132,17 +131,12 @@ def characterize(
         )
         for cut in in_order
     ]
-    described = inputs.sidecar(torch.device(device), notes, start)
+    described = inputs.sidecar(torch.device(device), notes, start) | _extensions(table)
 
     def write() -> None:
         rows = folder.rows()
         if rows:
-            described["anonymity"] = folder.anonymity()
-            described["searched"] = folder.searched()
-            information = folder.information()
-            if information:
-                described["information"] = information
-            described["side_attacks"] = folder.side_attacks()
+            described.update(folder.beside_rows())
             write_table(table, rows, [cut.name for cut in cuts], described)
             copy_study_file(spec.directory, spec.network.weights, output)
 
@@ -162,6 +156,16 @@ def characterize(
         forget()
         write()
     return table
+
+
+def _extensions(table: Path) -> dict[str, Any]:
+    """Return the sidecar's entry on rows that were measured otherwise, if there is one."""
+    try:
+        known = json.loads(table.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # it is written anew
+        return {}
+    kept = known.get("extensions") if isinstance(known, dict) else None
+    return {"extensions": kept} if kept else {}
 
 
 def _other_images(spec: StudySpec, data: Path, skip_bad: bool) -> SideAttack:

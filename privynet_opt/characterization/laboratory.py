@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from privynet_opt.characterization.bank import CutBank, build_bank
-from privynet_opt.characterization.extend import WRITTEN_ANEW, without_nan
 from privynet_opt.characterization.feature_source import FeatureSource, Stems
 from privynet_opt.characterization.gallery import Gallery
 from privynet_opt.characterization.information import measure_information
@@ -17,11 +17,18 @@ from privynet_opt.characterization.job import TRAINING_SEED, measurement_key
 from privynet_opt.characterization.measure import measure_screen, measure_trained
 from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.characterization.parallel import threads_per_worker
-from privynet_opt.characterization.provenance import circumstances, fidelities_alike
+from privynet_opt.characterization.provenance import circumstances
 from privynet_opt.characterization.schema import GALLERY, subsets_of
 from privynet_opt.characterization.study_inputs import StudyInputs
 from privynet_opt.characterization.table import CharacterizationTable, load_table
 from privynet_opt.characterization.table_files import copy_study_file, write_table
+from privynet_opt.characterization.taking_over import (
+    continued_sidecar,
+    rows_by_name,
+    table_of_before,
+    table_of_study,
+    take_over,
+)
 from privynet_opt.topology import LocalTopology
 
 if TYPE_CHECKING:
@@ -69,10 +76,18 @@ class Laboratory:
         self.inputs = StudyInputs.load(spec, data, weights, skip_bad)
         self.cuts = {profile.name: profile for profile in self.inputs.profiles()}
         self.folder = MeasurementFolder(self.output)
-        self.folder.claim(self.inputs.identity())
-        self._known_sidecar: dict[str, Any] = {}
-        self.taken_over = self._take_over()
-        self.folder.check_that_nothing_is_lost(self.output / spec.table_path.name)
+        self._path = self.output / spec.table_path.name
+        self._identity = self.inputs.identity()
+        known, is_kept = table_of_study(spec, self.cuts, self._identity, self._path)
+        self.folder.claim(self._identity, None if is_kept else self._path)
+        own = table_of_before(self._path, self._identity)
+        if known is not None:
+            take_over(known, self.folder, self.cuts, self._identity)
+        self._sidecar = continued_sidecar(own, known)
+        self._n_told = sum(
+            map(self.folder.has, {**rows_by_name(own), **rows_by_name(known)}.values())
+        )
+        self.taken_over = dict(Counter(row["fidelity"] for row in rows_by_name(known).values()))
 
     @property
     def is_empty(self) -> bool:
@@ -141,44 +156,16 @@ class Laboratory:
             TableError: If nothing is measured yet.
             OutputError: If it cannot be written.
         """
-        path = self.output / self.spec.table_path.name
-        rows = self.folder.rows()
-        write_table(path, rows, list(self.cuts), self._described(len(rows)))
+        write_table(self._path, self.folder.rows(), list(self.cuts), self._described())
         copy_study_file(self.spec.directory, self.spec.network.weights, self.output)
-        return load_table(path)
+        return load_table(self._path)
 
-    def _take_over(self) -> dict[str, int]:
-        """Take over what the study's own table holds of the same weights, images and recipes."""
-        path = self.spec.table_path
-        if not path.exists():
-            return {}
-        known = load_table(path)
-        alike = fidelities_alike(known.sidecar, self.inputs.identity())
-        if not alike:
-            return {}
-        rows = known.rows[known.rows["fidelity"].isin(alike)]
-        rows = rows[rows["cut_layer"].isin(list(self.cuts))]
-        for row in map(without_nan, rows.to_dict("records")):
-            if not self.folder.has(row):
-                self.folder.add(row)
-        for entry in known.sidecar.get("searched", []):
-            self.folder.add_searched(entry)
-        for cut in self.cuts:
-            of_cut = [e for e in known.sidecar.get("information", []) if e["cut_layer"] == cut]
-            if of_cut:
-                self.folder.add_information(cut, of_cut)
-        self._known_sidecar = known.sidecar
-        return {str(name): int(n) for name, n in rows["fidelity"].value_counts().items()}
-
-    def _described(self, n_rows: int) -> dict[str, Any]:
-        """Return the sidecar: of the table that rows were taken over from, if any were."""
-        own = self.inputs.sidecar(self.device)
-        information = self.folder.information()
-        if information:
-            own["information"] = information
-        if not self._known_sidecar:
-            return own
-        theirs = {k: v for k, v in self._known_sidecar.items() if k not in WRITTEN_ANEW}
-        added = {"rows": n_rows - sum(self.taken_over.values()), **circumstances(self.device)}
-        own = {name: own[name] for name in ("fidelities", "cuts", "information") if name in own}
-        return {**theirs, **own, "extensions": [*theirs.get("extensions", []), added]}
+    def _described(self) -> dict[str, Any]:
+        """Return the sidecar: what went before goes on, and new rows are told in ``extensions``."""
+        described = {**self.inputs.sidecar(self.device), **self.folder.beside_rows()}
+        n_new = self.folder.count() - self._n_told
+        if self._sidecar and n_new:
+            added = {"rows": n_new, **circumstances(self.device)}
+            described["extensions"] = [*self._sidecar.get("extensions", []), added]
+        kept = ("network", "data", "measured") if self._sidecar else ()
+        return {**self._sidecar, **{k: v for k, v in described.items() if k not in kept}}

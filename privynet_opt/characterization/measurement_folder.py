@@ -152,15 +152,29 @@ class MeasurementFolder:
         """
         return [_read_row(path) for path in self.folder.glob("[!.]*--*.json")]
 
-    def claim(self, provenance: Mapping[str, Any]) -> None:
-        """Make sure that the folder holds measurements of the same data, weights and recipes.
+    def beside_rows(self) -> dict[str, list[Row]]:
+        """Return what was measured beside the rows, as a table's sidecar tells it."""
+        entries = {"anonymity": self.anonymity(), "searched": self.searched()}
+        information = self.information()
+        if information:
+            entries["information"] = information
+        return {**entries, "side_attacks": self.side_attacks()}
+
+    def claim(self, provenance: Mapping[str, Any], table: Path | None = None) -> None:
+        """Say what is measured here, or check that it is the same as in an earlier run.
 
         Args:
             provenance: What this run measures with; plain data.
+            table: The table that will be written from the folder; None if all of its rows will be
+                in it. A run that is refused for it leaves the folder as it was.
 
         Raises:
-            TableError: If the folder was begun with something else, or cannot tell with what.
+            TableError: If the folder was begun with something else, or cannot tell with what, or
+                rows of the table would be lost.
         """
+        # In a folder that is begun, a row without a file was removed to be measured again.
+        if table is not None and not self.is_begun:
+            self.check_that_nothing_is_lost(table)
         path = self._provenance
         mine = json.loads(json.dumps(provenance))
         if not path.exists():

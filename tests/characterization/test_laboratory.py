@@ -8,10 +8,12 @@ import pytest
 
 from privynet_opt.characterization import laboratory as measuring
 from privynet_opt.characterization import recipes
-from privynet_opt.characterization.extend import without_nan
+from privynet_opt.characterization.characterize import characterize
+from privynet_opt.characterization.extend import copy_study, extend_table, without_nan
 from privynet_opt.characterization.fresh import measure_again
 from privynet_opt.characterization.job import TRAINING_SEED
 from privynet_opt.characterization.laboratory import Laboratory
+from privynet_opt.characterization.table import load_table
 from privynet_opt.errors import TableError
 from privynet_opt.networks.training import TrainingRecipe
 from privynet_opt.study_spec import load_study
@@ -129,9 +131,89 @@ def test_a_table_that_would_lose_rows_is_not_written_over(known, tmp_path):
     (tmp_path / "measurements").rename(tmp_path / "elsewhere")
     before = (tmp_path / "characterization.csv").read_bytes()
     fewer = replace(spec, characterization=replace(spec.characterization, n_score=200))
-    with pytest.raises(TableError, match=r"rows of .* are of another origin and would be lost"):
-        Laboratory(fewer, tmp_path)
+    for begin in (Laboratory, lambda *study: characterize(study[0], None, None, study[1])):
+        with pytest.raises(TableError, match=r"rows of .* are of another origin and would be lost"):
+            begin(fewer, tmp_path)  # the second is not led astray by the first
+        assert not (tmp_path / "measurements").exists()
     assert (tmp_path / "characterization.csv").read_bytes() == before
+
+
+def test_a_copied_study_is_measured_further_in_its_own_folder(known, tmp_path):
+    copy_study(load_study(known[0].output), tmp_path)
+    before = load_table(tmp_path / "characterization.csv")
+    table = Laboratory(load_study(tmp_path), tmp_path).table()
+    assert len(table.rows) == len(before.rows) == len(PAIRS)
+    assert table.sidecar["measured"] == before.sidecar["measured"]
+    assert "extensions" not in table.sidecar
+
+
+def beside(entries):
+    return {name: entries.get(name) for name in ("anonymity", "searched", "side_attacks")}
+
+
+def test_what_is_measured_beside_rows_is_kept_by_tuning_and_by_characterizing(
+    study, tmp_path, monkeypatch
+):
+    first = Laboratory(study, tmp_path / "first")
+    assert first.measure(PAIRS[:1], always, lambda row: None)
+    attack = {**TRAINED[0].as_dict(), "capacity": 2, "images_sha256": "", "psnr_db": 30.0}
+    told = {
+        "anonymity": [{"cut_layer": "conv4", "kept_filters": 2, "known_psnr_db": 17.0}],
+        "searched": [{"cut_layer": "conv4", "kept_filters": 2, "channels": [0, 1]}],
+        "side_attacks": [attack],
+    }
+    first.folder.add_anonymity("conv4", told["anonymity"])
+    first.folder.add_searched(told["searched"][0])
+    first.folder.add_side_attack(attack)
+    assert beside(first.table().sidecar) == told
+    known = replace(study, directory=tmp_path / "first")
+    other = Laboratory(known, tmp_path / "second")
+    assert beside(other.table().sidecar) == told
+    own = {**attack, "psnr_db": 31.0}
+    other.folder.add_side_attack(own)  # what was measured there is not written over
+    again = Laboratory(known, tmp_path / "second")
+    assert beside(again.table().sidecar) == told | {"side_attacks": [own]}
+    path = characterize(study, None, None, tmp_path / "second", fidelities=("screen",))
+    assert beside(load_table(path).sidecar) == told | {"side_attacks": [own]}
+
+    # An attack of another recipe tells nothing of this one's.
+    longer = replace(recipes.FROM_SCRATCH["standard"], max_images=451)
+    monkeypatch.setitem(recipes.FROM_SCRATCH, "standard", longer)
+    third = Laboratory(known, tmp_path / "third").table().sidecar
+    assert beside(third) == told | {"side_attacks": []}
+
+
+def test_when_each_row_was_measured_stays_told(known, study, tmp_path):
+    spec = load_study(known[0].output)
+    table = Laboratory(spec, tmp_path).table()
+    assert "extensions" not in table.sidecar  # nothing new
+    fresh = {**known[2][-1], "training_seed": 2}
+    told = [{"fidelity": "standard", "rows": 1, "date": "2020-01-01"}]
+    extend_table(table.path, [fresh], told)
+    laboratory = Laboratory(spec, tmp_path)
+    assert laboratory.table().sidecar["extensions"] == told
+    new = [(LocalTopology("conv1", k, "magnitude"), "screen") for k in (2, 3)]
+    for n, pair in enumerate(new, start=1):
+        assert laboratory.measure([pair], always, lambda row: None)
+        *before, added = laboratory.table().sidecar["extensions"]
+        assert before == told and added["rows"] == n
+    again = Laboratory(spec, tmp_path).table()
+    assert again.sidecar["extensions"] == [*told, added]
+    assert again.sidecar["measured"] == table.sidecar["measured"]
+    characterize(study, None, None, tmp_path, fidelities=("screen",))
+    assert load_table(table.path).sidecar["extensions"] == [*told, added]
+
+
+def test_rows_taken_over_into_a_table_begun_before_are_told_with_their_date(known, study, tmp_path):
+    laboratory = Laboratory(study, tmp_path)
+    own = (LocalTopology("conv1", 2, "magnitude"), "screen")
+    assert laboratory.measure([own], always, lambda row: None)
+    begun = laboratory.table().sidecar
+    table = known[0].table()
+    more = Laboratory(load_study(known[0].output), tmp_path).table()
+    assert more.sidecar["measured"] == begun["measured"]
+    assert more.sidecar["extensions"] == [{"rows": len(PAIRS), **table.sidecar["measured"]}]
+    assert len(more.rows) == len(PAIRS) + 1
 
 
 def test_of_what_is_sent_with_noise_the_bound_is_measured_once_and_kept(
