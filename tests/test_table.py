@@ -118,6 +118,13 @@ def test_changed_table_no_longer_matches_its_hash(path: Path) -> None:
     assert "Restore the pair of files" in message
 
 
+def test_rows_of_a_cut_that_the_study_lacks_are_told_in_one_line(tmp_path: Path) -> None:
+    rows = [row | SENDING_DEFAULTS for row in toy_rows()]
+    with pytest.raises(TableError, match=r"must name every cut that is measured, .* of conv3\."):
+        write_table(tmp_path / "t.csv", rows, ["conv1", "conv2", "conv2p"], {})
+    assert not list(tmp_path.iterdir())
+
+
 def test_attacks_beside_the_rows_are_part_of_what_an_answer_rests_on(path: Path) -> None:
     alone = load_table(path)
     assert alone.answer_sha256 == alone.sidecar["table_sha256"]

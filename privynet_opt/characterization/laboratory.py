@@ -84,10 +84,9 @@ class Laboratory:
         if known is not None:
             take_over(known, self.folder, self.cuts, self._identity)
         self._sidecar = continued_sidecar(own, known)
-        self._n_told = sum(
-            map(self.folder.has, {**rows_by_name(own), **rows_by_name(known)}.values())
-        )
-        self.taken_over = dict(Counter(row["fidelity"] for row in rows_by_name(known).values()))
+        theirs = rows_by_name(known)
+        self._n_told = sum(map(self.folder.has, {**rows_by_name(own), **theirs}.values()))
+        self.taken_over = dict(Counter(row["fidelity"] for row in theirs.values()))
 
     @property
     def is_empty(self) -> bool:

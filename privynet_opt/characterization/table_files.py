@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from privynet_opt.characterization.schema import COLUMNS, FIDELITIES, SCHEMA_VERSION
+from privynet_opt.errors import TableError
 from privynet_opt.files import write_atomically
 from privynet_opt.topology import SENDING_DEFAULTS
 
@@ -53,7 +54,19 @@ def write_table(
         rows: Measurements.
         cut_order: Cut layers in the order of the network, to sort the rows by.
         sidecar: Profiles and provenance; schema version, units and hash are added.
+
+    Raises:
+        TableError: If a row is of another cut.
+        OutputError: If a file cannot be written.
     """
+    rows = list(rows)
+    others = sorted({row["cut_layer"] for row in rows} - set(cut_order))
+    if others:
+        raise TableError(
+            "`search_space.cut_layers` must name every cut that is measured, but "
+            f"{path.parent} holds measurements of {others[0]}. Add it, or choose another --output "
+            "folder."
+        )
     ordered = sorted(
         rows,
         key=lambda r: (
