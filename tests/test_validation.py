@@ -13,7 +13,7 @@ import pytest
 from problems import write_toy_study
 
 from privynet_opt.api import optimize, reopen
-from privynet_opt.characterization import fresh
+from privynet_opt.characterization import extend, fresh
 from privynet_opt.characterization.extend import extend_table
 from privynet_opt.characterization.fresh import FreshMeasurements
 from privynet_opt.characterization.measurement_folder import MeasurementFolder
@@ -23,6 +23,7 @@ from privynet_opt.cli import main
 from privynet_opt.cli_output import print_validation
 from privynet_opt.constraints import Constraint
 from privynet_opt.errors import OutputError, StudyError
+from privynet_opt.study_spec import load_study
 from privynet_opt.topology import LOCAL_COLUMNS, SENDING_DEFAULTS, LocalTopology
 from privynet_opt.validation import Validation, compare, neighbourhood
 
@@ -145,6 +146,28 @@ def test_a_shipped_study_is_copied_before_it_is_extended(tmp_path: Path, measure
     assert len(again.rows) == len(copied.rows) + 1
     added = again.sidecar["extensions"][len(table.sidecar["extensions"]) :]
     assert [entry["rows"] for entry in added] == [1, 1]
+
+
+def test_copying_a_study_again_has_no_moment_without_what_was_added(
+    fitted_toy: Path, tmp_path: Path, monkeypatch
+):
+    spec = load_study(fitted_toy)
+    path = extend.copy_study(spec, tmp_path / "copy")
+    shipped = load_table(path).rows
+    added = {**shipped.iloc[-1].to_dict(), "training_seed": 7}
+    extend_table(path, [added], [{"rows": 1}])
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(extend, "write_table", interrupted)
+        extend.copy_study(spec, tmp_path / "copy")
+    for _ in range(2):
+        rows = load_table(path).rows
+        assert len(rows) == len(shipped) + 1 and (rows["training_seed"] == 7).any()
+        extend.copy_study(spec, tmp_path / "copy")
+    assert load_table(path).sidecar["extensions"] == [{"rows": 1}]
 
 
 @pytest.mark.parametrize("part", ["weights", "images", "recipes"])

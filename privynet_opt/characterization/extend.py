@@ -13,7 +13,7 @@ import pandas as pd
 from privynet_opt.characterization.gallery_store import copy_gallery
 from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.characterization.schema import KEY
-from privynet_opt.characterization.table import load_table
+from privynet_opt.characterization.table import CharacterizationTable, load_table
 from privynet_opt.characterization.table_files import copy_study_file, write_table
 
 if TYPE_CHECKING:
@@ -39,16 +39,11 @@ def extend_table(
         TableError: If the table is not usable.
         OutputError: If it cannot be written.
     """
-    table = load_table(table_path)
-    everything: list[dict[Any, Any]] = [*table.rows.to_dict("records"), *rows]
-    merged = {tuple(row[name] for name in KEY): without_nan(row) for row in everything}
     folder = MeasurementFolder(table_path.parent)
     if folder.folder.is_dir():
         for row in rows:
             folder.add(row)
-    sidecar = {key: value for key, value in table.sidecar.items() if key not in WRITTEN_ANEW}
-    sidecar["extensions"] = [*sidecar.get("extensions", []), *extensions]
-    write_table(table_path, merged.values(), list(table.cuts), sidecar)
+    _write(table_path, load_table(table_path), rows, extensions)
 
 
 def copy_study(spec: StudySpec, target: Path) -> Path:
@@ -65,17 +60,33 @@ def copy_study(spec: StudySpec, target: Path) -> Path:
     copy_study_file(spec.directory, spec.network.weights, target)
     copy_gallery(spec.directory / "gallery", target / "gallery")
     path = target / spec.table_path.name
+    own = load_table(spec.table_path)
     before = load_table(path) if path.exists() else None
-    for name in (path.name, path.with_suffix(".json").name):
-        shutil.copyfile(spec.directory / name, target / name)
-    own = load_table(path)
-    if before is not None and all(before.sidecar[p] == own.sidecar[p] for p in ("network", "data")):
-        known = pd.MultiIndex.from_frame(own.rows[list(KEY)])
-        added = before.rows[~pd.MultiIndex.from_frame(before.rows[list(KEY)]).isin(known)]
-        shipped = own.sidecar.get("extensions", [])
-        later = [e for e in before.sidecar.get("extensions", []) if e not in shipped]
-        extend_table(path, added.to_dict("records"), later)
+    if before is None or any(before.sidecar[p] != own.sidecar[p] for p in ("network", "data")):
+        for name in (path.name, path.with_suffix(".json").name):
+            shutil.copyfile(spec.directory / name, target / name)
+        return path
+    known = pd.MultiIndex.from_frame(own.rows[list(KEY)])
+    added = before.rows[~pd.MultiIndex.from_frame(before.rows[list(KEY)]).isin(known)]
+    shipped = own.sidecar.get("extensions", [])
+    later = [e for e in before.sidecar.get("extensions", []) if e not in shipped]
+    # Written once: there is no moment without the rows that were added.
+    _write(path, own, added.to_dict("records"), later)
     return path
+
+
+def _write(
+    path: Path,
+    table: CharacterizationTable,
+    rows: Sequence[dict[Any, Any]],
+    extensions: Sequence[dict[str, Any]],
+) -> None:
+    """Write a table with some rows added; one whose key is known replaces it."""
+    everything: list[dict[Any, Any]] = [*table.rows.to_dict("records"), *rows]
+    merged = {tuple(row[name] for name in KEY): without_nan(row) for row in everything}
+    sidecar = {key: value for key, value in table.sidecar.items() if key not in WRITTEN_ANEW}
+    sidecar["extensions"] = [*sidecar.get("extensions", []), *extensions]
+    write_table(path, merged.values(), list(table.cuts), sidecar)
 
 
 def without_nan(row: dict[Any, Any]) -> dict[str, Any]:
