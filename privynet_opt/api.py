@@ -103,7 +103,7 @@ def reopen(directory: str | Path, study: str | Path | None = None) -> Optimizati
         OutputError: If the folder holds no result.
         PrivyNetOptError: If the study is not usable any more.
     """
-    from privynet_opt.save import read_front
+    from privynet_opt.saved import read_front
 
     saved = read_front(Path(directory))
     settings = {name: saved[name] for name in ("objectives", "confidence", "extrapolate")}

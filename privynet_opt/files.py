@@ -38,3 +38,28 @@ def write_atomically(path: Path, content: str | bytes, mode: int = 0o644) -> Non
             f"`output` must be writable, but {path} is not ({error.strerror}). "
             "Free some space or choose another folder; what is already measured is kept."
         ) from error
+
+
+def prepare_output(directory: Path) -> Path:
+    """Make sure that results can be written to a folder, before hours of search.
+
+    Args:
+        directory: The folder; made where missing.
+
+    Returns:
+        `directory`.
+
+    Raises:
+        OutputError: If it is no folder or cannot be written to.
+    """
+    probe = directory / ".privynet-opt-probe"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"probe")
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"`output` must be a folder that can be written to, but {directory} is not "
+            f"({error.strerror}). Choose another folder or free some space."
+        ) from error
+    return directory

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from privynet_opt import __version__
-from privynet_opt.errors import OutputError
-from privynet_opt.files import write_atomically
+from privynet_opt.files import prepare_output, write_atomically
+from privynet_opt.saved import FRONT, INSIDE, VALIDATION
 from privynet_opt.search_space import told_columns
 from privynet_opt.study_storage import journal_text
-from privynet_opt.topology import SENDING_DEFAULTS, TOPOLOGY_COLUMNS, LocalTopology
+from privynet_opt.topology import TOPOLOGY_COLUMNS, LocalTopology
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,41 +22,8 @@ if TYPE_CHECKING:
     from privynet_opt.shadow_prices import ShadowPrice
     from privynet_opt.validation import Validation
 
-FRONT = "front.json"
-"""Holds the question as well as the answer, so that a saved result can be asked again."""
-
-VALIDATION = "validation.json"
-
-INSIDE = "./"
-"""How the path of a study begins that lies in the folder of its result."""
-
 DIGITS = 6
 """Significant digits of predictions in the files; far below the proxies' errors."""
-
-
-def prepare_output(directory: Path) -> Path:
-    """Make sure that results can be written to a folder, before hours of search.
-
-    Args:
-        directory: The folder; made where missing.
-
-    Returns:
-        `directory`.
-
-    Raises:
-        OutputError: If it is no folder or cannot be written to.
-    """
-    probe = directory / ".privynet-opt-probe"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"probe")
-        probe.unlink()
-    except OSError as error:
-        raise OutputError(
-            f"`output` must be a folder that can be written to, but {directory} is not "
-            f"({error.strerror}). Choose another folder or free some space."
-        ) from error
-    return directory
 
 
 def save_result(result: OptimizationResult, directory: Path) -> dict[str, Path]:
@@ -92,77 +58,12 @@ def save_result(result: OptimizationResult, directory: Path) -> dict[str, Path]:
     return {name: directory / name for name in texts}
 
 
-def read_front(directory: Path) -> dict[str, Any]:
-    """Read what `front_content` says of a saved result.
-
-    Args:
-        directory: The folder that a result was saved to.
-
-    Returns:
-        Plain data; ``study_path`` as `load_study` takes it, also where the folder was moved.
-
-    Raises:
-        OutputError: If the folder holds no result that this version can read.
-    """
-    path = directory / FRONT
-    try:
-        saved: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        missing = [name for name in _NEEDED if name not in saved]
-        missing += [name for name in _NEEDED_OF_SEARCH if name not in saved["search"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _no_result(path, type(error).__name__) from error
-    if missing:
-        raise _no_result(path, f"{missing[0]!r} is missing")
-    if saved["study_path"].startswith(INSIDE):
-        saved["study_path"] = str(directory.resolve() / saved["study_path"])
-    return saved
-
-
-def command_of(saved: dict[str, Any], directory: Path) -> str:
-    """Return the command that asks the question of a saved result again.
-
-    Args:
-        saved: From `read_front`.
-        directory: The folder it was saved to.
-    """
-    search = saved["search"]
-    words = ["privynet-opt", "run", "--study", saved["study_path"], "--output", str(directory)]
-    for limit in saved["constraints"] or ["none"]:
-        words += ["--constraint", limit]
-    for objective in saved["objectives"]:
-        words += ["--objective", objective]
-    words += ["--confidence", f"{saved['confidence']:g}", "--sampler", search["sampler"]]
-    words += ["--n-trials", str(search["n_trials"]), "--seed", str(search["seed"])]
-    return shlex.join([*words, *(["--extrapolate"] if saved["extrapolate"] else [])])
-
-
 def _place(argument: str, directory: Path) -> str:
     """Return where a study is, from the result's folder if it lies inside: both may be moved."""
     place, folder = Path(argument), directory.resolve()
     if place.is_absolute() and place.resolve().is_relative_to(folder):
         return INSIDE + place.resolve().relative_to(folder).as_posix()
     return argument
-
-
-def _no_result(path: Path, why: str) -> OutputError:
-    return OutputError(
-        f"a result must be a folder that `privynet-opt run` or `tune` wrote, but {path} cannot be "
-        f"used ({why}). Run the study again."
-    )
-
-
-_NEEDED = (
-    "study_path",
-    "objectives",
-    "constraints",
-    "predicted_fidelity",
-    "confidence",
-    "extrapolate",
-    "recommended",
-    "front",
-    "answer_sha256",
-)
-_NEEDED_OF_SEARCH = ("n_trials", "seed", "sampler")
 
 
 def save_validation(validation: Validation, directory: Path) -> Path:
@@ -187,42 +88,6 @@ def save_validation(validation: Validation, directory: Path) -> Path:
     path = directory / VALIDATION
     write_atomically(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return path
-
-
-def read_validation(directory: Path) -> Validation | None:
-    """Read what `save_validation` wrote.
-
-    Args:
-        directory: The folder.
-
-    Returns:
-        The validation without its measurements; None where there was none.
-
-    Raises:
-        OutputError: If the file is damaged.
-    """
-    import pandas as pd
-
-    from privynet_opt.validation import Validation
-
-    path = directory / VALIDATION
-    if not path.exists():
-        return None
-    try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        return Validation(
-            points=pd.DataFrame([{**SENDING_DEFAULTS, **point} for point in said["points"]]),
-            predicted_fidelity=said["predicted_fidelity"],
-            fidelity=said["fidelity"],
-            training_seed=said["training_seed"],
-            measured=None,
-            same_source=said["same_source"],
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise OutputError(
-            f"a validation must be what `privynet-opt validate` wrote, but {path} cannot be used "
-            f"({type(error).__name__}). Validate again, or remove the file."
-        ) from error
 
 
 def csv_text(frame: pd.DataFrame) -> str:

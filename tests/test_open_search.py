@@ -15,7 +15,7 @@ from privynet_opt.errors import StudyError
 from privynet_opt.pareto import non_dominated
 from privynet_opt.report.page import page
 from privynet_opt.result import OptimizationResult
-from privynet_opt.save import read_front
+from privynet_opt.saved import read_front
 from privynet_opt.summary import summary_lines
 from privynet_opt.topology import LocalTopology
 

@@ -14,8 +14,9 @@ import pytest
 from privynet_opt.api import optimize, reopen
 from privynet_opt.cli import main
 from privynet_opt.errors import OutputError
+from privynet_opt.files import prepare_output
 from privynet_opt.result import OptimizationResult
-from privynet_opt.save import command_of, prepare_output, read_front
+from privynet_opt.saved import command_of, read_front
 from privynet_opt.topology import SENDING_DEFAULTS
 
 

@@ -56,7 +56,7 @@ def report(asked: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from privynet_opt.api import reopen
-    from privynet_opt.save import command_of, read_front, read_validation
+    from privynet_opt.saved import command_of, read_front, read_validation
 
     result = replace(reopen(asked.result), validation=read_validation(asked.result))
     other = None if asked.compare is None else reopen(asked.compare)

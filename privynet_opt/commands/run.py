@@ -104,7 +104,7 @@ def run(asked: argparse.Namespace) -> int:
     )
     _warn_of_slow_sampler(spec.search)
 
-    from privynet_opt.save import prepare_output
+    from privynet_opt.files import prepare_output
 
     output = prepare_output(Path(asked.output or f"privynet-opt-{spec.name}"))
     result = optimize(study=spec, storage=asked.storage, progress=not asked.quiet)

@@ -10,7 +10,7 @@ from privynet_opt.characterization.study_table import load_study_table
 from privynet_opt.cost import COST_NAMES
 from privynet_opt.errors import StudyError
 from privynet_opt.metrics import PREDICTED
-from privynet_opt.save import FRONT, command_of, read_front, read_validation
+from privynet_opt.saved import FRONT, command_of, read_front, read_validation
 from privynet_opt.study_spec import load_study
 from privynet_opt.topology import LocalTopology
 

@@ -23,9 +23,8 @@ from privynet_opt.deploy.cloud_model import MODEL, CloudModel, load_cloud_model
 from privynet_opt.deploy.feature_folder import FeatureFolder
 from privynet_opt.deploy.training_claim import claim, read_json
 from privynet_opt.errors import BundleError, NetworkError
-from privynet_opt.files import write_atomically
+from privynet_opt.files import prepare_output, write_atomically
 from privynet_opt.networks.cloud import train_cloud_network
-from privynet_opt.save import prepare_output
 
 RECIPE = FROM_SCRATCH["full"].cloud
 

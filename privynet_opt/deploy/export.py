@@ -26,11 +26,11 @@ from privynet_opt.deploy.runtime import measure_runtime
 from privynet_opt.deploy.self_check import N_IMAGES, random_images, self_check
 from privynet_opt.deploy.weights_licence import known_licence
 from privynet_opt.errors import DataError, NetworkError, OutputError, TopologyError
+from privynet_opt.files import prepare_output
 from privynet_opt.networks.backbone import Backbone, check_weights, load_backbone
 from privynet_opt.networks.coding import FeatureCoding
 from privynet_opt.networks.cuts import Cut, choose_cuts, find_cuts
 from privynet_opt.networks.local import build_local_network
-from privynet_opt.save import prepare_output
 from privynet_opt.topology import SEEDED_STRATEGIES
 
 SECRET_SEED_BITS = 63

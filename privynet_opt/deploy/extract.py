@@ -26,7 +26,7 @@ from privynet_opt.deploy.feature_index import Shard
 from privynet_opt.deploy.image_source import ImageSource, open_images
 from privynet_opt.deploy.network_file import Run, load_network
 from privynet_opt.errors import BundleError
-from privynet_opt.save import prepare_output
+from privynet_opt.files import prepare_output
 
 LARGEST_BATCH = 128
 """Images that the network works on at once, at most."""

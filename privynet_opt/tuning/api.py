@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from privynet_opt.api import optimize, with_settings
 from privynet_opt.errors import StudyError, TableError
+from privynet_opt.files import prepare_output
 from privynet_opt.proxies.fit import trained_rows
-from privynet_opt.save import prepare_output
 from privynet_opt.search_space import SearchSpace
 from privynet_opt.tuning.budget import Budget, format_seconds, parse_budget
 from privynet_opt.tuning.diary import Diary, Verdict
