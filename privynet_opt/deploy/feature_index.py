@@ -59,14 +59,12 @@ def read_index(path: Path) -> dict[str, Any]:
         BundleError: If it is no index of this version.
     """
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        index = error
-    if not isinstance(index, dict):
+        index = dict(json.loads(path.read_text(encoding="utf-8")).items())
+    except (OSError, ValueError, AttributeError) as error:  # the last: it is no object
         raise BundleError(
             f"{INDEX} must be one that `privynet-opt extract` wrote, but {path} cannot be used "
-            f"({type(index).__name__}). Extract into another folder."
-        )
+            f"({type(error).__name__}). Extract into another folder."
+        ) from error
     missing = [name for name in IN_WORDS if name not in index]
     if missing or index["format_version"] != FORMAT_VERSION:
         raise BundleError(

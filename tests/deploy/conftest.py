@@ -13,6 +13,7 @@ from privynet_opt.datasets.load import load_images
 from privynet_opt.deploy.bundle import Bundle
 from privynet_opt.deploy.choice import choose
 from privynet_opt.deploy.export import ExportOptions, export
+from privynet_opt.deploy.extract import extract
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +50,10 @@ def digit_folder(tmp_path_factory) -> Path:
         pixels = digits.images[position].permute(1, 2, 0).numpy()
         Image.fromarray(pixels).save(folder / name / f"{position:03d}.png")
     return folder
+
+
+@pytest.fixture(scope="session")
+def features(exported, digit_folder, tmp_path_factory):
+    """All digits of the folder in shards of 50; not to be changed."""
+    folder = tmp_path_factory.mktemp("features")
+    return extract(exported(), digit_folder, folder, shard_images=50).folder

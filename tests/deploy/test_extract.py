@@ -28,20 +28,8 @@ from privynet_opt.errors import BundleError, DataError, DataWarning, OutputError
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def features(exported, digit_folder, tmp_path_factory):
-    """All digits of the folder in shards of 50; not to be changed."""
-    folder = tmp_path_factory.mktemp("features")
-    return extract(exported(), digit_folder, folder, shard_images=50).folder
-
-
 def whole(folder, name):
     return torch.cat([shard[name] for shard in folder.part("train")])
-
-
-def contents(folder):
-    """Return all that lies in a folder by its path."""
-    return {p: p.read_bytes() if p.is_file() else None for p in folder.rglob("*")}
 
 
 def in_order_of(bundle, features, other):
@@ -252,82 +240,6 @@ def test_features_never_go_into_a_bundle(exported, digit_folder):
     with pytest.raises(OutputError, match=r"must not be a bundle.*private\.json"):
         extract(bundle, digit_folder, bundle.directory)
     assert {path.name: path.read_bytes() for path in bundle.directory.iterdir()} == before
-
-
-OTHERS = [
-    "cloud.safetensors",
-    "training.json",
-    "front.csv",
-    "bundle/private.json",
-    "5/000.png",
-    "empty/",
-    ".private.json.abcd_123",
-    "train-00999.safetensors",
-    "train-00000.safetensors.txt",
-]
-
-
-def put(folder, name):
-    path = folder / name
-    if name.endswith("/"):
-        path.mkdir()
-    else:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("{}")
-
-
-@pytest.mark.parametrize(
-    "name", [*OTHERS, "manifest.json", "SHA256SUMS", "train-00000.safetensors", "manifest.json/x"]
-)
-def test_features_need_a_folder_of_their_own(exported, digit_folder, tmp_path, name):
-    put(tmp_path, name)
-    before = contents(tmp_path)
-    words = rf"folder of its own.*{tmp_path} holds .*{name.split('/')[0]}.*Choose an empty --output"
-    with pytest.raises(OutputError, match=words):
-        extract(exported(), digit_folder, tmp_path)
-    assert contents(tmp_path) == before
-
-
-@pytest.mark.parametrize("name", OTHERS)
-def test_nothing_else_lies_in_the_folder_that_is_sent(
-    features, exported, digit_folder, tmp_path, name
-):
-    copy = Path(shutil.copytree(features.directory, tmp_path / "copy"))
-    put(copy, name)
-    before = contents(copy)
-    words = rf"folder of its own.*{copy} holds {name.split('/')[0]}.*move away what is not of these"
-    with pytest.raises(OutputError, match=words):
-        extract(exported(), digit_folder, copy, shard_images=50)
-    assert contents(copy) == before
-
-
-def test_the_folder_of_an_answer_and_its_bundle_is_refused(exported, digit_folder, tmp_path):
-    bundle = exported()
-    shutil.copytree(bundle.directory, tmp_path / "answer" / "bundle")
-    (tmp_path / "answer" / "front.json").write_text("{}")
-    with pytest.raises(OutputError, match="answer holds bundle/ and 1 more"):
-        extract(bundle, digit_folder, tmp_path / "answer")
-
-
-def test_what_a_killed_run_left_is_no_hindrance(exported, digit_folder, tmp_path):
-    bundle = exported()
-    shutil.copy(bundle.directory / "manifest.json", tmp_path)
-    left = [".manifest.json.abcd_123", ".features.json.0123wxyz"]
-    for name in left:
-        (tmp_path / name).write_text("{")
-    extract(bundle, digit_folder, tmp_path, shard_images=50)
-    left += [".SHA256SUMS.abcd_123", ".train-00001.safetensors.________"]
-    for name in left:
-        (tmp_path / name).write_text("{")
-    extract(bundle, digit_folder, tmp_path, shard_images=50)
-    assert all((tmp_path / name).read_text() == "{" for name in left)
-
-
-def test_the_manifest_of_another_bundle_is_not_sent(features, exported, digit_folder, tmp_path):
-    copy = Path(shutil.copytree(features.directory, tmp_path / "copy"))
-    shutil.copy(exported(bits=16).directory / "manifest.json", copy)
-    with pytest.raises(OutputError, match=r"holds the manifest\.json of another bundle"):
-        extract(exported(), digit_folder, copy, shard_images=50)
 
 
 @pytest.mark.parametrize(
