@@ -27,6 +27,10 @@ CLOSED_FORMS = ("ridge", "thumbnail")
 GALLERY = "gallery"
 """Folder of pictures of what attackers recovered, beside a table and in a result's folder."""
 
+FORMER_TABLE = "former_table_sha256"
+"""Entry of a sidecar while its table is being replaced: the hash of the one that still lies there
+if the run is killed then."""
+
 STARTS = ("scratch", "amortised")
 """Where the networks of a trained fidelity start."""
 

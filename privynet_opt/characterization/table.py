@@ -18,7 +18,12 @@ from typing import Any
 import pandas as pd
 
 from privynet_opt.characterization.row_rules import columns_at_fault, rows_at_fault, typed_rows
-from privynet_opt.characterization.schema import SCHEMA_VERSION, TRAINED_FIDELITIES, subsets_of
+from privynet_opt.characterization.schema import (
+    FORMER_TABLE,
+    SCHEMA_VERSION,
+    TRAINED_FIDELITIES,
+    subsets_of,
+)
 from privynet_opt.cost import CutProfile
 from privynet_opt.errors import TableError
 
@@ -194,9 +199,12 @@ def _read_cuts(sidecar: dict[str, Any], faults: list[str]) -> dict[str, CutProfi
 
 
 def _hash_faults(path: Path, content: bytes, sidecar: dict[str, Any]) -> list[str]:
-    stated = sidecar.get("table_sha256")
+    stated, former = sidecar.get("table_sha256"), sidecar.pop(FORMER_TABLE, None)
     actual = hashlib.sha256(content).hexdigest()
     if stated is None or stated == actual:
+        return []
+    if former == actual:  # a run was killed before it put the new table into its place
+        sidecar["table_sha256"] = actual
         return []
     return [
         f"`table_sha256` must be the hash of {path.name}, but the sidecar states "

@@ -12,7 +12,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from privynet_opt.characterization.schema import COLUMNS, FIDELITIES, SCHEMA_VERSION
+from privynet_opt.characterization.schema import (
+    COLUMNS,
+    FIDELITIES,
+    FORMER_TABLE,
+    SCHEMA_VERSION,
+)
 from privynet_opt.errors import TableError
 from privynet_opt.files import write_atomically
 from privynet_opt.topology import SENDING_DEFAULTS
@@ -96,7 +101,14 @@ def write_table(
         "columns": {name: COLUMNS[name].meaning for name in names},
         **sidecar,
     }
+    if path.exists():  # a run killed between the two files leaves a pair that can be read
+        former = hashlib.sha256(path.read_bytes()).hexdigest()
+        _write_sidecar(path, described | {FORMER_TABLE: former})
     write_atomically(path, text)
+    _write_sidecar(path, described)
+
+
+def _write_sidecar(path: Path, described: dict[str, Any]) -> None:
     write_atomically(path.with_suffix(".json"), json.dumps(described, indent=1) + "\n")
 
 
