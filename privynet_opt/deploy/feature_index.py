@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,15 @@ AGAIN = (
     "Copy it again from the device, or run `privynet-opt extract` there again with the same "
     "arguments: it makes what is missing."
 )
+
+_TYPES = {
+    "format_version": int,
+    "manifest_sha256": str,
+    "images_sha256": str,
+    "classes": list,
+    "mirrored": bool,
+    "shards": list,
+}
 
 IN_WORDS = {
     "format_version": "format",
@@ -49,6 +58,9 @@ class Shard:
     stop: int
 
 
+_SHARD = {"name": str, "part": str, "start": int, "stop": int}
+
+
 def read_index(path: Path) -> dict[str, Any]:
     """Read an index.
 
@@ -56,7 +68,7 @@ def read_index(path: Path) -> dict[str, Any]:
         path: The file.
 
     Raises:
-        BundleError: If it is no index of this version.
+        BundleError: If it is no index of this version, or an entry is of another type.
     """
     try:
         index = dict(json.loads(path.read_text(encoding="utf-8")).items())
@@ -71,6 +83,13 @@ def read_index(path: Path) -> dict[str, Any]:
             f"`format_version` of {INDEX} must be {FORMAT_VERSION}, but {path} has "
             f"{index.get('format_version')!r}. Extract again with this version of privynet_opt."
         )
+    wrong = [name for name, kind in _TYPES.items() if not isinstance(index[name], kind)]
+    if wrong or not all(isinstance(name, str) for name in index["classes"]):
+        name = wrong[0] if wrong else "classes"
+        raise BundleError(
+            f"`{name}` of {INDEX} must be as `privynet-opt extract` wrote it, but {path} has "
+            f"{str(index[name])[:40]!r}. {AGAIN}"
+        )
     return index
 
 
@@ -82,15 +101,17 @@ def shards_of(path: Path, listed: Any) -> tuple[Shard, ...]:
         listed: Its ``shards``.
 
     Raises:
-        BundleError: If one has other fields, or a name outside the folder.
+        BundleError: If one has other fields, one is of another type, or a name outside the folder.
     """
     try:
         shards = tuple(Shard(**told) for told in listed)
+        if any(type(getattr(s, name)) is not kind for s in shards for name, kind in _SHARD.items()):
+            raise TypeError
         astray = [shard.name for shard in shards if Path(shard.name).name != shard.name]
     except TypeError as error:
         raise BundleError(
-            f"`shards` of {INDEX} must have {', '.join(f.name for f in fields(Shard))} each, but "
-            f"{path} has others. {AGAIN}"
+            f"`shards` of {INDEX} must have {', '.join(_SHARD)} each, as `privynet-opt extract` "
+            f"wrote them, but {path} has others. {AGAIN}"
         ) from error
     if astray:
         raise BundleError(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from privynet_opt.deploy.extract import extract
-from privynet_opt.errors import OutputError
+from privynet_opt.deploy.feature_folder import open_features
+from privynet_opt.errors import BundleError, OutputError
 
 OTHERS = [
     "cloud.safetensors",
@@ -82,6 +84,30 @@ def test_what_a_killed_run_left_is_no_hindrance(exported, digit_folder, tmp_path
         (tmp_path / name).write_text("{")
     extract(bundle, digit_folder, tmp_path, shard_images=50)
     assert all((tmp_path / name).read_text() == "{" for name in left)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("classes", 5),
+        ("classes", [5, 6]),
+        ("mirrored", "no"),
+        ("images_sha256", None),
+        ("shards", {"name": "x"}),
+        ("shards", [{"name": "train-00000.safetensors", "part": 1, "start": 0, "stop": 50}]),
+        (
+            "shards",
+            [{"name": "train-00000.safetensors", "part": "train", "start": "0", "stop": 50}],
+        ),
+        ("shards", [{"name": "train-00000.safetensors", "part": "train", "start": 0}]),
+    ],
+)
+def test_an_index_with_an_entry_of_another_type_is_refused(features, tmp_path, name, value):
+    copy = Path(shutil.copytree(features.directory, tmp_path / "copy"))
+    index = json.loads((copy / "features.json").read_text())
+    (copy / "features.json").write_text(json.dumps(index | {name: value}))
+    with pytest.raises(BundleError, match=rf"`{name}` of features\.json must .*Copy it again"):
+        open_features(copy)
 
 
 def test_the_manifest_of_another_bundle_is_not_sent(features, exported, digit_folder, tmp_path):
