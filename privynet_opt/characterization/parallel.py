@@ -118,7 +118,9 @@ def _run_on_cluster(jobs: Sequence[Job], run: Callable[[Job], None], dask: str) 
     """
     try:
         from distributed import Client, KilledWorker
+        from distributed.comm import get_address_host_port
 
+        get_address_host_port(dask)  # a client of no address would hold up Python's exit
         client = Client(dask, timeout=CONNECT_SECONDS, set_as_default=False)
     except ImportError as error:
         raise PrivyNetOptError(
@@ -127,7 +129,7 @@ def _run_on_cluster(jobs: Sequence[Job], run: Callable[[Job], None], dask: str) 
         ) from error
     except (OSError, ValueError) as error:
         raise PrivyNetOptError(
-            f"`--dask` must be the address of a Dask scheduler, but {dask} does not answer "
+            f"`--dask` must be the address of a Dask scheduler, but {dask!r} does not answer "
             f"({type(error).__name__}). Write for example tcp://127.0.0.1:8786."
         ) from error
     with client:

@@ -142,8 +142,16 @@ def test_workers_that_are_killed_again_and_again_are_said_in_one_line(tasks, clu
 def test_a_scheduler_that_does_not_answer_is_named(tasks, monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setattr("privynet_opt.characterization.parallel.CONNECT_SECONDS", 0.5)
-    with pytest.raises(PrivyNetOptError, match=r"tcp://127\.0\.0\.1:1 does not answer"):
+    with pytest.raises(PrivyNetOptError, match=r"'tcp://127\.0\.0\.1:1' does not answer"):
         run_jobs(tasks, note_who, workers=1, dask="tcp://127.0.0.1:1")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "foo://x:1", ":::", "", "tcp://a:b"])
+def test_an_address_of_no_scheduler_is_told_at_once(tasks, monkeypatch, address):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("distributed.Client", None)  # one of no address would hold up Python's exit
+    with pytest.raises(PrivyNetOptError, match=rf"must .* but '{address}' does not answer"):
+        run_jobs(tasks, note_who, workers=1, dask=address)
 
 
 def test_without_dask_the_package_to_install_is_named(tasks, monkeypatch):
