@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from privynet_opt.metrics import METRICS, PREDICTED
-from privynet_opt.report.cards import Card, Slot
+from privynet_opt.report.card import Card, Slot
 from privynet_opt.report.figures import Figure, layout, metric_axis
 from privynet_opt.report.verdict import verdict
 from privynet_opt.report.words import (

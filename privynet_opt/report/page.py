@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from privynet_opt.errors import OutputError
-from privynet_opt.report.cards import Card, cards
+from privynet_opt.report.card import Card
+from privynet_opt.report.cards import cards
 from privynet_opt.report.comparison import comparison_cards
 from privynet_opt.report.palette import DARK, LIGHT
 from privynet_opt.report.provenance import measured_days
