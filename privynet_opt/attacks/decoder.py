@@ -28,7 +28,7 @@ github xiasong0501/CEM, has 64 and 8)."""
 
 COARSEST_STRIDE = 4
 FINEST_STRIDE = 2
-"""The trunk's cells cover 2×2 to 4×4 pixels."""
+"""The trunk's cells cover 2×2 to 4×4 pixels, where whole blocks of them do."""
 
 
 class Decoder(nn.Module):
@@ -52,7 +52,7 @@ class Decoder(nn.Module):
         super().__init__()
         width = capacity * WIDTH
         stride = image_size // grid
-        trunk_stride = min(max(stride, FINEST_STRIDE), COARSEST_STRIDE)
+        trunk_stride = _trunk_stride(stride, grid)
         self.trunk_grid = image_size // trunk_stride
         enter: list[nn.Module] = []
         if stride < trunk_stride:
@@ -95,6 +95,13 @@ class Decoder(nn.Module):
             stem = stem + self.condition(conditions)[:, :, None, None]
         residual: Tensor = self.body(stem)
         return linear + residual.float()
+
+
+def _trunk_stride(stride: int, grid: int) -> int:
+    """Return how many pixels a side of the trunk's cells covers."""
+    if stride < FINEST_STRIDE:
+        return FINEST_STRIDE if grid % FINEST_STRIDE == 0 else stride
+    return max(side for side in range(1, COARSEST_STRIDE + 1) if stride % side == 0)
 
 
 def train_decoders(

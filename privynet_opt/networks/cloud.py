@@ -23,8 +23,8 @@ DROPOUT = 0.2
 class CloudNetwork(nn.Module):
     """Two stages of residual blocks, the second twice as wide on half the grid, and a classifier.
 
-    Features finer than 8×8 cells are first brought down to it, so that the cost does not depend
-    on where the network was cut.
+    Features finer than 8×8 cells are first brought down to it, or as near as whole blocks of cells
+    allow, so that the cost does not depend on where the network was cut.
 
     Args:
         channels: Kept filters.
@@ -36,7 +36,7 @@ class CloudNetwork(nn.Module):
 
     def __init__(self, channels: int, grid: int, n_classes: int, n_conditions: int = 0) -> None:
         super().__init__()
-        gather = max(1, grid // 8)
+        gather = max(side for side in range(1, max(1, grid // 8) + 1) if grid % side == 0)
         stride = 2 if grid // gather > 2 else 1
         self.enter = nn.Sequential(
             nn.PixelUnshuffle(gather),

@@ -100,7 +100,8 @@ def find_cuts(graph: fx.GraphModule, image_size: int) -> list[Cut]:
         image_size: Rows and columns of the input image.
 
     Returns:
-        Every valid cut that ends a convolution, a pooling or a residual block.
+        Every valid cut that ends a convolution, a pooling or a residual block and whose cells tile
+        the image: attackers give each cell as many pixels.
 
     Raises:
         NetworkError: If the network cannot process images of this size or offers no cut.
@@ -125,7 +126,7 @@ def find_cuts(graph: fx.GraphModule, image_size: int) -> list[Cut]:
             continue
         end = _last_of_chain(graph, node)
         shape = tuple(end.meta["tensor_meta"].shape) if "tensor_meta" in end.meta else ()
-        if end not in single or len(shape) != 4:
+        if end not in single or len(shape) != 4 or image_size % shape[2] or image_size % shape[3]:
             continue
         name = {"conv": f"conv{convolutions}", "pool": f"conv{convolutions}p"}.get(
             kind, _block_name(node)
@@ -153,8 +154,8 @@ def choose_cuts(cuts: Iterable[Cut], names: Iterable[str]) -> list[Cut]:
     for name in names:
         if name not in by_name:
             raise TopologyError(
-                f"`cut_layer` must be a cut of the network, but got {name!r}. "
-                + did_you_mean(name, by_name)
+                "`cut_layer` must be a cut of the network whose cells tile the image, but got "
+                f"{name!r}. " + did_you_mean(name, by_name)
             )
     return [by_name[name] for name in names]
 

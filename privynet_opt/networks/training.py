@@ -103,7 +103,8 @@ def train(
     n_fit = n_images - max(1, int(HELD_OUT_SHARE * n_images))
     recipe = recipe.lengthened(n_fit)
     held_out = torch.arange(n_fit, n_images).split(4 * recipe.batch_size)
-    run = _Run(network, recipe, -(-n_fit // recipe.batch_size), seed, generators, n_stacked)
+    sizes = _batch_sizes(n_fit, recipe.batch_size)
+    run = _Run(network, recipe, len(sizes), seed, generators, n_stacked)
 
     def held_out_losses() -> list[float]:
         network.eval()
@@ -118,7 +119,7 @@ def train(
         run.load(checkpoint)
     while run.epoch < recipe.max_epochs and run.unfinished():
         network.train()
-        for positions in torch.randperm(n_fit, generator=run.generator).split(recipe.batch_size):
+        for positions in torch.randperm(n_fit, generator=run.generator).split(sizes):
             run.step(loss(network, positions))
         reached = held_out_losses()
         run.end_epoch(reached)
@@ -129,6 +130,14 @@ def train(
     network.load_state_dict(run.best_state)
     network.eval()
     return tuple(min(run.epoch, best + recipe.patience) for best in run.best_epochs)
+
+
+def _batch_sizes(n_images: int, batch_size: int) -> list[int]:
+    """Return the sizes of an epoch's batches; none is of one image, which has no variance."""
+    full, left = divmod(n_images, batch_size)
+    if left == 1 and full:
+        return [batch_size] * (full - 1) + [batch_size + 1]
+    return [batch_size] * full + [left] * bool(left)
 
 
 Receive = Callable[[Tensor], Tensor]

@@ -39,6 +39,14 @@ def test_vgg16_offers_thirteen_convolutions_and_five_poolings(load):
     ]
 
 
+def test_a_cut_whose_cells_do_not_tile_the_image_is_not_offered(load):
+    tiling, not_tiling = (find_cuts(load("small_cnn").graph, size) for size in (32, 30))
+    assert tiling[-1].name == "conv4p"  # of 30 pixels, it has seven rows and columns
+    assert [cut.name for cut in not_tiling] == [cut.name for cut in tiling[:-1]]
+    with pytest.raises(TopologyError, match="whose cells tile the image, but got 'conv4p'"):
+        choose_cuts(not_tiling, ["conv4p"])
+
+
 def test_resnet18_is_cut_between_blocks_only(load):
     names = [cut.name for cut in find_cuts(load("resnet18").graph, 64)]
     blocks = [f"layer{stage}.{block}" for stage in (1, 2, 3, 4) for block in (0, 1)]
