@@ -65,11 +65,15 @@ class CutCoordinates:
 
     Attributes:
         ridge: The closed-form attacker of the cut.
+        components: Principal components of the channel vector, ``(C, K)``. They are kept with
+            networks that were trained on them: their signs, and the order of equals, are the linear
+            algebra library's.
         cross: Mean product of neighbourhoods and coordinates, ``(9 C + 1, P + K)``.
         power: Mean square of each coordinate, ``(P + K,)``.
     """
 
     ridge: RidgeAttacker
+    components: Tensor
     cross: Tensor
     power: Tensor
 
@@ -86,13 +90,24 @@ class CutCoordinates:
         """
         channels = (len(ridge.gram) - 1) // CELLS
         centre = torch.arange(channels, device=ridge.gram.device) * CELLS + CELLS // 2
-        values, vectors = torch.linalg.eigh(ridge.gram[centre][:, centre].double())
-        leading = slice(channels - min(n_components, channels), None)
-        components = vectors[:, leading].flip(1).to(ridge.gram)
-        power = values[leading].flip(0).to(ridge.gram)
+        _, vectors = torch.linalg.eigh(ridge.gram[centre][:, centre].double())
+        return cls.along(ridge, vectors.flip(1)[:, :n_components].to(ridge.gram))
+
+    @classmethod
+    def along(cls, ridge: RidgeAttacker, components: Tensor) -> CutCoordinates:
+        """Derive the coordinates of a cut with given components.
+
+        Args:
+            ridge: The closed-form attacker, fitted.
+            components: Orthonormal, ``(C, K)``.
+        """
+        centre = torch.arange(len(components), device=ridge.gram.device) * CELLS + CELLS // 2
+        with_channels = ridge.gram[:, centre] @ components
+        power = (with_channels[centre] * components).sum(0)
         return cls(
             ridge,
-            torch.cat([ridge.cross, ridge.gram[:, centre] @ components], 1),
+            components,
+            torch.cat([ridge.cross, with_channels], 1),
             torch.cat([ridge.pixel_power, power]).clamp_min(1e-12),
         )
 

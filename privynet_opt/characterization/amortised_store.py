@@ -1,8 +1,8 @@
 """Keep a cut's amortised networks beside the measurements, so that it is trained once.
 
 A file belongs to one network, one cut, one division of the images and one recipe; it is refused
-for any other. What is stored are the two networks alone: the coordinates follow from the cut's
-Gram matrix, which takes seconds.
+for any other. What is stored are the two networks and the principal components that their
+coordinates run along; the rest follows from the cut's Gram matrix, which takes seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from privynet_opt.attacks.amortised import AmortisedNetworks
+from privynet_opt.attacks.coordinates import CutCoordinates
 from privynet_opt.errors import TableError
+
+COMPONENTS = "coordinates.components"
 
 
 def save_networks(path: Path, networks: AmortisedNetworks, belongs_to: dict[str, Any]) -> None:
@@ -34,6 +37,7 @@ def save_networks(path: Path, networks: AmortisedNetworks, belongs_to: dict[str,
         for part in ("decoder", "cloud")
         for name, tensor in getattr(networks, part).state_dict().items()
     }
+    tensors[COMPONENTS] = networks.coordinates.components.contiguous()
     metadata = {
         "belongs_to": fingerprint(belongs_to),
         "cut_layer": str(belongs_to.get("cut_layer", "")),
@@ -52,7 +56,7 @@ def load_networks(
 
     Args:
         path: The file.
-        networks: Untrained; their weights are replaced.
+        networks: Untrained; their weights and components are replaced.
         belongs_to: What they must have been trained on.
 
     Returns:
@@ -76,12 +80,19 @@ def load_networks(
             f"{path} was trained for another (cut {metadata.get('cut_layer', '?')}). "
             "Choose another --output folder, or remove the file to train the cut again."
         )
+    if COMPONENTS not in tensors:
+        raise TableError(
+            f"amortised networks must be stored with their components, but {path} has none: an "
+            "earlier version wrote it. Remove the file; the cut is trained again."
+        )
+    ridge = networks.coordinates.ridge
+    coordinates = CutCoordinates.along(ridge, tensors.pop(COMPONENTS).to(ridge.gram))
     for part in ("decoder", "cloud"):
         own = {k.removeprefix(f"{part}."): v for k, v in tensors.items() if k.startswith(part)}
         getattr(networks, part).load_state_dict(own)
         getattr(networks, part).eval()
     decoder_epochs, cloud_epochs = json.loads(metadata["epochs"])
-    return replace(networks, epochs=(decoder_epochs, cloud_epochs))
+    return replace(networks, coordinates=coordinates, epochs=(decoder_epochs, cloud_epochs))
 
 
 def fingerprint(belongs_to: dict[str, Any]) -> str:

@@ -6,9 +6,13 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 from digits_study import N_SCREENED, STUDY
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from privynet_opt.characterization import job, measure, recipes, subset_search
 from privynet_opt.characterization.audit import audit_table
@@ -140,6 +144,36 @@ def test_networks_of_another_cut_are_refused(study, amortised, tmp_path):
     folder.mkdir()
     shutil.copy(amortised.parent / "amortised" / "conv4.safetensors", folder / "conv1.safetensors")
     with pytest.raises(TableError, match=r"trained for another \(cut conv4\)"):
+        characterize(study, None, None, tmp_path, fidelities=("amortised",))
+
+
+def test_stored_networks_score_the_same_where_components_have_other_signs(
+    study, amortised, tmp_path, monkeypatch
+):
+    shutil.copytree(amortised.parent / "amortised", tmp_path / "amortised")
+    eigh = torch.linalg.eigh
+
+    def other_signs(matrix):
+        values, vectors = eigh(matrix)
+        return values, -vectors
+
+    monkeypatch.setattr(torch.linalg, "eigh", other_signs)
+    characterize(study, None, None, tmp_path, fidelities=("amortised",))
+    before, after = (
+        load_table(path).amortised[["psnr_db", "accuracy"]].to_numpy()
+        for path in (amortised, tmp_path / "characterization.csv")
+    )
+    np.testing.assert_allclose(after, before[: len(after)], atol=1e-3)
+
+
+def test_networks_stored_without_components_are_refused(study, amortised, tmp_path):
+    shutil.copytree(amortised.parent / "amortised", tmp_path / "amortised")
+    path = tmp_path / "amortised" / "conv1.safetensors"
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+        left = {n: file.get_tensor(n) for n in file.keys() if "components" not in n}  # noqa: SIM118
+    save_file(left, path, metadata)
+    with pytest.raises(TableError, match=r"stored with their components.*Remove the file"):
         characterize(study, None, None, tmp_path, fidelities=("amortised",))
 
 
