@@ -106,7 +106,7 @@ def audit_table(table: CharacterizationTable, noise_db: float = NOISE_DB) -> Aud
             ("fidelity", _cheaper(everything, fidelity)),
             ("superset", pd.concat([_nested(parts), _within(parts, wholes)])),
             ("sending", _sending(rows)),
-            ("depth", _depth(wholes)),
+            ("depth", _depth(plain, wholes)),
         ):
             if len(pairs):
                 compared[rule, fidelity] = len(pairs)
@@ -223,11 +223,19 @@ def _sending(rows: pd.DataFrame) -> pd.DataFrame:
     return _pairs(rows, weak=pairs["label"], strong=pairs["label_sent"])
 
 
-def _depth(wholes: pd.DataFrame) -> pd.DataFrame:
-    """Compare each whole cut with the least leaky whole cut before it."""
-    least = wholes["psnr_db"] == wholes["psnr_db"].cummin()
-    before = wholes.index.to_series().where(least).ffill().shift().dropna().astype(int)
-    return _pairs(wholes, weak=before, strong=before.index)
+def _depth(rows: pd.DataFrame, wholes: pd.DataFrame) -> pd.DataFrame:
+    """Compare each whole cut with the leakiest of the rows, whole or parts, of the cuts after it.
+
+    Rows are in the order of the cuts; of several measurements of a whole cut the leakiest counts.
+    """
+    leakiest = rows.groupby("cut_layer", sort=False)["psnr_db"].idxmax()
+    of_whole = wholes.groupby("cut_layer", sort=False)["psnr_db"].idxmax()
+    after = {
+        cut: rows.loc[leakiest[position + 1 :], "psnr_db"].idxmax()
+        for position, cut in enumerate(leakiest.index[:-1])
+    }
+    found = of_whole.index.intersection(list(after), sort=False)
+    return _pairs(rows, weak=of_whole[found], strong=[after[cut] for cut in found])
 
 
 def _pairs(rows: pd.DataFrame, weak: Labels, strong: Labels) -> pd.DataFrame:

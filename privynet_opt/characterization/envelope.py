@@ -100,6 +100,7 @@ def _raised(rows: pd.DataFrame, is_whole: pd.Series[bool], loss: str) -> pd.Seri
     of_parts = leak.groupby([rows["fidelity"], rows["cut_layer"]]).transform("max")
     leak = leak.where(~is_whole, of_parts)
 
-    from_the_deepest = rows.assign(leak=leak)[is_whole].iloc[::-1]
-    leak.update(from_the_deepest.groupby("fidelity")["leak"].cummax())
+    from_the_deepest = rows.assign(leak=leak).iloc[::-1]
+    of_deeper = from_the_deepest.groupby("fidelity")["leak"].cummax()
+    leak = leak.where(~is_whole, of_deeper)
     return leak.where(sent_plainly(rows), own)

@@ -62,8 +62,28 @@ def test_a_deeper_cut_of_all_channels_that_leaks_more_shows_the_shallower_one_as
     deepest = toy_cuts()[-1]
     where = dict(cut_layer=deepest.name, kept_filters=deepest.channels, fidelity="standard")
     found = audit_table(changed(table, 9.0, **where)).violations
-    assert [v.rule for v in found] == ["depth"]
-    assert found[0].strong.startswith("conv3, 32 filters")
+    assert {v.rule for v in found} == {"depth"}
+    assert all(v.strong.startswith("conv3, 32 filters") for v in found)
+    assert "conv2p" in {v.weak.cut_layer for v in found}
+
+
+def test_parts_of_a_deeper_cut_that_leak_more_show_the_shallower_whole_as_weak(table):
+    where = dict(cut_layer="conv1", kept_filters=toy_cuts()[0].channels, fidelity="standard")
+    weak = changed(table, -40.0, **where)
+    rows = weak.rows[(weak.rows["fidelity"] == "standard") & (weak.rows["cut_layer"] != "conv1")]
+    (found,) = [v for v in audit_table(weak).violations if v.rule == "depth"]
+    strongest = LocalTopology.of(rows.loc[rows["psnr_db"].idxmax()])
+    assert str(found.weak).startswith("conv1, 8 filters")
+    assert found.strong == str(strongest)
+
+
+def test_several_measurements_of_one_whole_cut_are_not_of_different_depths(table):
+    rows = table.rows
+    whole = (rows["cut_layer"] == "conv3") & (rows["kept_filters"] == 32)
+    again = rows[whole & (rows["fidelity"] == "standard")].assign(training_seed=9)
+    again["psnr_db"] -= 1.0
+    twice = replace(table, rows=pd.concat([rows, again], ignore_index=True))
+    assert not [v for v in audit_table(twice).violations if v.rule == "depth"]
 
 
 def test_a_decoder_below_the_closed_form_is_undertrained(table):

@@ -78,6 +78,18 @@ def test_a_whole_cut_is_raised_to_its_parts_and_to_deeper_whole_cuts(table):
     assert (with_envelope(weak).rows.loc[index, "psnr_db"] == max(parts, below)).all()
 
 
+def test_a_whole_cut_is_raised_to_parts_of_a_deeper_cut(table):
+    first, deepest = toy_cuts()[0], toy_cuts()[-1]
+    part = table.rows["cut_layer"].eq(deepest.name) & table.rows["kept_filters"].eq(1)
+    part &= table.rows["fidelity"].eq("screen")
+    rows = table.rows.assign(psnr_db=table.rows["psnr_db"].where(~part, 90.0))
+    raised = leak(
+        with_envelope(replace(table, rows=rows)),
+        cut_layer=first.name, kept_filters=first.channels, fidelity="screen",
+    )  # fmt: skip
+    assert raised == 90.0
+
+
 def test_what_a_superset_leaks_at_a_cheaper_fidelity_its_trained_attack_leaks_too(table):
     trained = table.rows[table.rows["fidelity"] == "standard"]
     nested = trained[trained["selection_strategy"] == "lda"].sort_values("kept_filters").iloc[-1]
