@@ -67,7 +67,8 @@ class StudyInputs:
         splits = load_splits(spec, data, skip_bad)  # before anything is downloaded in vain
         backbone = load_backbone(spec.network.name, chosen)
         offered = find_cuts(backbone.graph, spec.data.image_size)
-        cuts = tuple(choose_cuts(offered, spec.search_space.cut_layers))
+        chosen_cuts = choose_cuts(offered, spec.search_space.cut_layers)
+        cuts = tuple(sorted(chosen_cuts, key=offered.index))
         return cls(spec, chosen, backbone, cuts, splits)
 
     def identity(self, start: str = "scratch") -> dict[str, Any]:

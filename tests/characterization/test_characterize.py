@@ -24,7 +24,7 @@ from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.characterization.provenance import identity
 from privynet_opt.characterization.schema import KEY
-from privynet_opt.characterization.study_inputs import load_splits
+from privynet_opt.characterization.study_inputs import StudyInputs, load_splits
 from privynet_opt.characterization.table import load_table
 from privynet_opt.cost import cut_costs
 from privynet_opt.errors import DataError, TableError
@@ -52,6 +52,12 @@ for tier in recipes.TRAINED.values():
 characterize(load_study(sys.argv[1]), None, None, Path(sys.argv[2]))
 """
 """A run of its own process, with as little training as `short_recipes` gives the others."""
+
+
+def test_cuts_are_in_the_order_of_the_network_however_the_study_lists_them(study):
+    space = replace(study.search_space, cut_layers=("conv4", "conv1"))
+    inputs = StudyInputs.load(replace(study, search_space=space))
+    assert [cut.name for cut in inputs.cuts] == ["conv1", "conv4"]
 
 
 def test_table_holds_every_planned_row_and_no_other(measured):
