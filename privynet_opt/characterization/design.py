@@ -76,9 +76,10 @@ def trained_topologies(
         strategies. About one cut in four repeats its middle count with every seed.
     """
     repeats = [
-        LocalTopology(cut, grid[len(grid) // 2], "random", seed)
+        LocalTopology(cut, grid[min(len(grid) // 2, len(grid) - 2)], "random", seed)
         for cut, grid in list(grids.items())[1::4]
         for seed in range(n_seeds)
+        if len(grid) > 1  # all channels are one subset, whatever the seed
     ]
     chosen = dict.fromkeys(repeats[:n_trained] if "random" in strategies else [])
     index = 0

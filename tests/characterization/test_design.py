@@ -53,6 +53,13 @@ def test_fewer_topologies_are_a_prefix_of_more():
     assert few == many[:20]
 
 
+def test_a_repeated_random_subset_is_never_the_whole_cut():
+    grids = {f"conv{n}": grid for n, grid in enumerate([[8, 16], [8, 16], [16], [8, 16], [8, 16]])}
+    for grid in ({**grids, "conv1": [16]}, grids):
+        topologies = trained_topologies(grid, ["lda", "random"], 6, n_seeds=3)
+        assert not [t for t in topologies if t.kept_filters == 16 and t.selection_seed]
+
+
 def test_a_small_space_is_exhausted_rather_than_repeated():
     topologies = trained_topologies({"conv1": [1, 2]}, ("lda",), 10, n_seeds=3)
     assert {t.kept_filters for t in topologies} == {1, 2}
