@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from privynet_opt.attacks.neighbourhoods import CELLS, NEIGHBOURHOOD
-from privynet_opt.attacks.ridge import RIDGE, RidgeAttacker
+from privynet_opt.attacks.ridge import RidgeAttacker
 
 N_COMPONENTS = 64
 """Principal components of the channel vector, at most."""
@@ -116,12 +116,12 @@ class CutCoordinates:
         """Pixels of a cell plus principal components."""
         return len(self.power)
 
-    def solve(self, kept: Sequence[int], penalty: float = RIDGE) -> SubsetCoordinates:
+    def solve(self, kept: Sequence[int], penalty: float | None = None) -> SubsetCoordinates:
         """Solve for the coordinates of a subset.
 
         Args:
             kept: Channel indices of the cut.
-            penalty: Ridge penalty on standardised features.
+            penalty: Ridge penalty on standardised features; None for the attacker's own.
 
         Returns:
             The map for features of those channels, in that order.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 from privynet_opt.attacks.linear_classifier import LinearClassifier
 from privynet_opt.attacks.metrics import psnr_db
-from privynet_opt.attacks.ridge import RIDGE, RidgeAttacker
+from privynet_opt.attacks.ridge import RIDGE, LinearDecoder, RidgeAttacker
 
 CHANNELS, GRID, SIZE, N = 5, 4, 8, 60
 
@@ -90,6 +91,33 @@ def test_streaming_in_other_batches_gives_the_same_matrix(data, attacker):
     features, images = data
     whole = RidgeAttacker.fit([(features, images)], images.mean(0))
     torch.testing.assert_close(whole.gram, attacker.gram, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("n_images", [20, 40, 100])
+def test_few_images_are_not_fitted_too_well(n_images):
+    generator = torch.Generator().manual_seed(5)
+    images = torch.rand(n_images + 200, 3, 4, 4, generator=generator)
+    features = torch.randn(n_images + 200, 12, 2, 2, generator=generator)
+    features[:, 0] += 2 * torch.nn.functional.avg_pool2d(images, 2).mean(1)
+    own, unseen = slice(n_images), slice(n_images, None)
+    attack = RidgeAttacker.fit([(features[own], images[own])], images[own].mean(0))
+    kept = list(range(12))
+
+    def error(recovered):
+        return float((recovered - images[unseen]).square().mean())
+
+    solution = attack.solve(kept, attack.cross, RIDGE)
+    weight = solution[:-1].T.reshape(-1, 12, 3, 3)
+    overfitted = LinearDecoder(weight, solution[-1], attack.mean_image)
+    recovered = error(attack.decoder(kept).reconstruct(features[unseen]))
+    assert recovered < 0.9 * error(overfitted.reconstruct(features[unseen]))
+    assert recovered < 1.1 * error(attack.mean_image)
+
+
+def test_the_penalty_grows_only_where_samples_are_few(attacker):
+    assert attacker.samples == N * GRID**2
+    few = replace(attacker, samples=100)
+    assert [few.penalty(k) for k in (1, 2, 3, 10)] == [RIDGE, RIDGE, 0.28, 0.91]
 
 
 def test_features_that_are_the_image_give_it_away():
