@@ -111,11 +111,9 @@ def build_local_network(backbone: Backbone, cut: Cut, kept: Sequence[int]) -> fx
     keeper = _ChannelKeeper(head, torch.as_tensor(list(kept), dtype=torch.long))
     output.args = (keeper.keep(end, axis=1),)
     head.graph.eliminate_dead_code()
-    head.delete_all_unused_submodules()
-    if not any(node.target == _KEPT for node in head.graph.nodes):
-        delattr(head, _KEPT)  # an exported network names no channel it need not name
-    head.recompile()
-    return head
+    # A new module takes along what the graph reads and nothing else: an exported network holds no
+    # parameter of unkept filters, and names no channel it need not name.
+    return fx.GraphModule(head, head.graph).eval()
 
 
 class _ChannelKeeper:

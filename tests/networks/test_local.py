@@ -67,6 +67,15 @@ def test_local_network_gives_exactly_the_kept_channels(case):
         torch.testing.assert_close(local(images), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_local_network_holds_only_what_it_reads(case):
+    backbone, cuts, _, _ = case
+    for cut in cuts:
+        local = build_local_network(backbone, cut, [cut.channels - 1, 0])
+        read = {str(n.target) for n in local.graph.nodes if n.op in ("get_attr", "call_module")}
+        held = set(local.state_dict())
+        assert {name for name in held if not {name, name.rpartition(".")[0]} & read} == set()
+
+
 def test_unkept_filters_are_gone_and_the_backbone_is_untouched(case):
     backbone, cuts, images, whole = case
     for cut in cuts:
