@@ -1,8 +1,8 @@
 """Audit a characterization table: measurements no optimal attacker could have produced.
 
 An attacker who receives more can always ignore the surplus (data-processing inequality), so with
-a perfect attacker a superset of channels never leaks less, a deeper cut of all channels never
-more than a shallower one, coded or noisy features never more than the same sent plainly, and a
+a perfect attacker a superset of channels never leaks less, channels of a deeper cut never more than
+all of a shallower one, coded or noisy features never more than the same sent plainly, and a
 trained decoder never less than the closed form it starts from, nor a dearer attack than a cheaper
 one.
 Whatever breaks one of these rules is a weak attack, not privacy.
@@ -33,7 +33,7 @@ RULES = {
     "superset": "more of the same channels leak no less",
     "sending": "fewer bits or noise leak no more",
     "capacity": "a larger decoder recovers no more",
-    "depth": "all channels of a deeper cut leak no more than those of a shallower one",
+    "depth": "channels of a deeper cut leak no more than all of a shallower one",
 }
 """What must hold, by the name of the rule."""
 
@@ -230,12 +230,15 @@ def _depth(rows: pd.DataFrame, wholes: pd.DataFrame) -> pd.DataFrame:
     """
     leakiest = rows.groupby("cut_layer", sort=False)["psnr_db"].idxmax()
     of_whole = wholes.groupby("cut_layer", sort=False)["psnr_db"].idxmax()
-    after = {
-        cut: rows.loc[leakiest[position + 1 :], "psnr_db"].idxmax()
-        for position, cut in enumerate(leakiest.index[:-1])
-    }
-    found = of_whole.index.intersection(list(after), sort=False)
-    return _pairs(rows, weak=of_whole[found], strong=[after[cut] for cut in found])
+    after = pd.Series(
+        {
+            cut: rows.loc[leakiest[position + 1 :], "psnr_db"].idxmax()
+            for position, cut in enumerate(leakiest.index[:-1])
+        },
+        dtype=int,
+    )
+    found = of_whole.index.intersection(after.index, sort=False)
+    return _pairs(rows, weak=of_whole[found], strong=after[found])
 
 
 def _pairs(rows: pd.DataFrame, weak: Labels, strong: Labels) -> pd.DataFrame:

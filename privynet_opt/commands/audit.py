@@ -18,9 +18,10 @@ def add_to(commands: Commands) -> None:
         "audit",
         help="look for measurements whose attacker was too weak",
         description="Check a study's measurements against what no optimal attacker could break: "
-        "more of the same channels leak no less, a deeper cut of all channels no more, a trained "
-        "decoder recovers no less than the closed form, nor than a cheaper attack. Lists what "
-        "breaks a rule beyond noise, and how much random subsets of one size differ.",
+        "more of the same channels leak no less, channels of a deeper cut no more than all of a "
+        "shallower one, a trained decoder recovers no less than the closed form, nor than a "
+        "cheaper attack. Lists what breaks a rule beyond noise, and how much random subsets of one "
+        "size differ.",
     )
     add = parser.add_argument
     add_study(add)
