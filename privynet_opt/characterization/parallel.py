@@ -118,9 +118,9 @@ def _run_on_cluster(jobs: Sequence[Job], run: Callable[[Job], None], dask: str) 
     """
     try:
         from distributed import Client, KilledWorker
-        from distributed.comm.addressing import get_address_host_port
+        from distributed.comm.addressing import resolve_address
 
-        get_address_host_port(dask)  # a client of no address would hold up Python's exit
+        resolve_address(dask)  # a client of no address would hold up Python's exit
         client = Client(dask, timeout=CONNECT_SECONDS, set_as_default=False)
     except ImportError as error:
         raise PrivyNetOptError(
