@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,11 @@ import pandas as pd
 import pytest
 from problems import toy_cuts, toy_rows, write_toy_sidecar, write_toy_table
 
-from privynet_opt.characterization import table_files
-from privynet_opt.characterization.extend import WRITTEN_ANEW, without_nan
 from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.characterization.schema import COLUMNS, KEY
 from privynet_opt.characterization.table import load_table, validate_rows
 from privynet_opt.characterization.table_files import write_table
 from privynet_opt.errors import TableError
-from privynet_opt.files import write_atomically
 from privynet_opt.topology import SENDING_DEFAULTS
 
 CUTS = {cut.name: cut for cut in toy_cuts()}
@@ -34,13 +30,6 @@ def change(path: Path, line: int, **cells: Any) -> None:
         rows = list(csv.DictReader(file))
     rows[line - 2].update({name: str(value) for name, value in cells.items()})
     write_toy_table(path, rows)
-
-
-def write_without_first_row(path: Path) -> None:
-    table = load_table(path)
-    rows = [without_nan(row) for row in table.rows[1:].to_dict("records")]
-    sidecar = {k: v for k, v in table.sidecar.items() if k not in WRITTEN_ANEW}
-    write_table(path, rows, list(table.cuts), sidecar)
 
 
 def fault(path: Path) -> str:
@@ -127,34 +116,6 @@ def test_changed_table_no_longer_matches_its_hash(path: Path) -> None:
     message = fault(path)
     assert "`table_sha256` must be the hash of characterization.csv" in message
     assert "Restore the pair of files" in message
-
-
-@pytest.mark.parametrize("n_written", [0, 1, 2])
-def test_a_run_killed_while_it_writes_leaves_a_pair_that_can_be_read(
-    path: Path, monkeypatch: pytest.MonkeyPatch, n_written: int
-) -> None:
-    table = load_table(path)
-    written: list[Path] = []
-
-    def killed(target: Path, content: str | bytes) -> None:
-        if len(written) == n_written:
-            raise KeyboardInterrupt
-        written.append(target)
-        write_atomically(target, content)
-
-    monkeypatch.setattr(table_files, "write_atomically", killed)
-    with pytest.raises(KeyboardInterrupt):
-        write_without_first_row(path)
-    after = load_table(path)
-    assert len(after.rows) == len(table.rows) - (n_written == 2)
-    assert after.sidecar["table_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def test_what_a_table_replaced_is_not_told_once_it_is_written(path: Path) -> None:
-    former = path.read_bytes()
-    write_without_first_row(path)
-    path.write_bytes(former)
-    assert "`table_sha256` must be the hash of" in fault(path)
 
 
 def test_rows_of_a_cut_that_the_study_lacks_are_told_in_one_line(tmp_path: Path) -> None:

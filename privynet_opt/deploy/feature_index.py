@@ -7,7 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from privynet_opt.deploy.bundle import MANIFEST, file_sha256
 from privynet_opt.errors import BundleError, OutputError
@@ -58,7 +58,7 @@ class Shard:
     stop: int
 
 
-_SHARD = {"name": str, "part": str, "start": int, "stop": int}
+_SHARD = get_type_hints(Shard)
 
 
 def read_index(path: Path) -> dict[str, Any]:
