@@ -120,9 +120,8 @@ def _audit(result: OptimizationResult) -> Check | None:
     answered = len(contradicted) - len(broken)
     text = (
         f"{len(broken):,} of {compared:,} comparisons contradict what a perfect attacker would do "
-        f"by more than {found.noise_db:g} dB: that more of the same filters leak no less, those of "
-        "a deeper cut no more than all of a shallower one, that training never hurts and a larger "
-        "decoder helps no more."
+        f"by more than {found.noise_db:g} dB: that more of the same filters leak no less, a deeper "
+        "cut no more, that training never hurts and a larger decoder helps no more."
     )
     if answered:
         text += f" {answered:,} more did, measured by a stronger attack as well."
