@@ -17,14 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from privynet_opt.errors import ConstraintError
 from privynet_opt.metrics import METRICS, check_metric
+from privynet_opt.quantities import read_quantity
 
 EXAMPLES = '"psnr_db <= 17.5" or "accuracy >= 0.55"'
 
 _SHAPE = re.compile(r"\s*([A-Za-z_]\w*)\s*(<=|>=|≤|≥|=<|=>|==|!=|<|>|=)\s*(.+?)\s*")
-_WITH_UNIT = re.compile(r"([-+]?[\d._]+(?:[eE][-+]?\d+)?)\s*((?:[kKMGT]i?)?)([A-Za-z%]*).*")
 _SAME = {"≤": "<=", "≥": ">=", "=<": "<=", "=>": ">="}
-_PREFIXES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-_BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
 
 
 @dataclass(frozen=True, init=False)
@@ -79,7 +77,8 @@ class Constraint:
             Same shape, feasible where ``<= 0``; infinite where a value is NaN.
         """
         excess = np.asarray(values, dtype=float) - self.limit
-        shares = (-excess if self.operator == ">=" else excess) / (abs(self.limit) or 1.0)
+        with np.errstate(over="ignore"):  # of a tiny limit: an infinite share is what it means
+            shares = (-excess if self.operator == ">=" else excess) / (abs(self.limit) or 1.0)
         return np.where(np.isnan(shares), np.inf, shares)
 
     def with_limit(self, limit: float) -> Constraint:
@@ -176,64 +175,70 @@ def _check_operator(metric: str, operator: str, number: str, text: str) -> None:
     right = ">=" if METRICS[metric].higher_is_better else "<="
     if operator == right:
         return
+    remedy = f'Write "{metric} {right} {_meant(metric, number) or _example(metric)}".'
     if operator not in ("<=", ">="):
         raise ConstraintError(
-            f"`constraint` must compare with <= or >=, but got {text!r}. "
-            f'Write "{metric} {right} {number}".'
+            f"`constraint` must compare with <= or >=, but got {text!r}. {remedy}"
         )
     why = "higher is better" if right == ">=" else "lower is better"
     if METRICS[metric].is_privacy_loss:
         why = "higher is less private"
     raise ConstraintError(
-        f"`constraint` must limit {metric} with {right} ({why}), but got {text!r}. "
-        f'Write "{metric} {right} {number}".'
+        f"`constraint` must limit {metric} with {right} ({why}), but got {text!r}. {remedy}"
     )
 
 
 def _read_limit(metric: str, operator: str, number: str) -> float:
+    unit = METRICS[metric].unit
     try:
         limit = float(number)
     except ValueError:
-        raise ConstraintError(_unit_message(metric, operator, number)) from None
+        raise ConstraintError(_no_number(metric, operator, number)) from None
     if not math.isfinite(limit) or (limit <= 0 and metric != "ssim"):
         raise ConstraintError(
-            f"`{metric}` must have a positive, finite limit, but got {number}. "
-            f"Its unit: {METRICS[metric].unit}."
+            f"`{metric}` must have a positive, finite limit, but got {number}. Its unit: {unit}."
         )
     highest = METRICS[metric].highest
     if highest is not None and abs(limit) > highest:
-        percent = f'Write "{metric} {operator} {limit / 100:g}".' if limit <= 100 else ""
+        meant = _meant(metric, number)
+        percent = f' Write "{metric} {operator} {meant}".' if meant else ""
         raise ConstraintError(
-            f"`{metric}` must have a limit of at most {highest:g} ({METRICS[metric].unit}), but "
-            f"got {number}. {percent}".rstrip()
+            f"`{metric}` must have a limit of at most {highest:g} ({unit}), but got {number}."
+            f"{percent}"
         )
     return limit
 
 
-def _unit_message(metric: str, operator: str, number: str) -> str:
+def _no_number(metric: str, operator: str, number: str) -> str:
     unit = METRICS[metric].unit
     if any(sign in number for sign in "<>=≤≥"):
         return (
             f"`constraint` must hold one comparison, but got {number!r} after {metric} {operator}. "
             "Give each limit as a constraint of its own."
         )
-    thousands = re.search(r"\d,\d{3}(?!\d)", number)
-    match = _WITH_UNIT.fullmatch(number.replace(",", "" if thousands else "."))
-    try:
-        value = float(match[1]) if match else math.nan
-    except ValueError:
-        value = math.nan
-    if match is None or math.isnan(value):
+    meant = _meant(metric, number)
+    if meant is None:
         return (
             f"`{metric}` must have a number as its limit, but got {number!r}. "
             f'Write for example "{metric} {operator} {_example(metric)}"; unit: {unit}.'
         )
-    factor = {**_PREFIXES, **_BINARY}[match[2]] * (0.01 if match[3] == "%" else 1.0)
-    written = format_limit(float(f"{value * factor:.12g}"))
     return (
-        f"`{metric}` must have a number alone as its limit, without unit or comma, but got "
-        f'{number!r}. Write "{metric} {operator} {written}"; unit: {unit}.'
+        f"`{metric}` must have a number alone as its limit, without unit, space or comma, but got "
+        f'{number!r}. Write "{metric} {operator} {meant}"; unit: {unit}.'
     )
+
+
+def _meant(metric: str, number: str) -> str | None:
+    """Return the limit that a text means, as it can be written; None where there is none."""
+    limit, highest = read_quantity(number, METRICS[metric].kind), METRICS[metric].highest
+    if limit is None or not math.isfinite(limit) or (limit <= 0 and metric != "ssim"):
+        return None
+    if highest is not None and abs(limit) > highest:
+        return None
+    try:
+        return number if float(number) == limit else format_limit(limit)
+    except ValueError:
+        return format_limit(limit)
 
 
 def _example(metric: str) -> str:

@@ -22,6 +22,7 @@ class Metric:
 
     Attributes:
         unit: What one of it is, as written after a number.
+        kind: What `quantities` reads such a number as.
         higher_is_better: Its direction.
         is_privacy_loss: Whether it is predicted and must hold in the bad case: a limit is checked
             on the upper end of its interval.
@@ -29,6 +30,7 @@ class Metric:
     """
 
     unit: str
+    kind: str
     higher_is_better: bool = False
     is_privacy_loss: bool = False
     highest: float | None = None
@@ -38,12 +40,12 @@ PREDICTED = ("accuracy", "psnr_db", "ssim")
 """What the proxies predict, with an interval; every other metric is counted exactly."""
 
 METRICS: Mapping[str, Metric] = {
-    "accuracy": Metric("a fraction from 0 to 1", higher_is_better=True, highest=1.0),
-    "psnr_db": Metric("dB", is_privacy_loss=True),
-    "ssim": Metric("a similarity up to 1", is_privacy_loss=True, highest=1.0),
-    **{name: Metric("bytes") for name in COST_NAMES},
-    "local_macs": Metric("multiply-adds"),
-    "local_flops": Metric("FLOPs, two per multiply-add"),
+    "accuracy": Metric("a fraction from 0 to 1", "fraction", higher_is_better=True, highest=1.0),
+    "psnr_db": Metric("dB", "db", is_privacy_loss=True),
+    "ssim": Metric("a similarity up to 1", "fraction", is_privacy_loss=True, highest=1.0),
+    **{name: Metric("bytes", "bytes") for name in COST_NAMES},
+    "local_macs": Metric("multiply-adds", "macs"),
+    "local_flops": Metric("FLOPs, two per multiply-add", "flops"),
 }
 """Every metric by name; the only names an objective or a constraint can have."""
 

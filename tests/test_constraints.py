@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -59,6 +60,11 @@ def test_violation_of_an_unknown_value_is_infinite() -> None:
     assert Constraint("psnr_db <= 20").violation(math.nan) == math.inf
 
 
+def test_a_tiny_limit_is_broken_without_a_warning() -> None:
+    with warnings.catch_warnings(action="error"):
+        assert Constraint("psnr_db <= 5e-324").violation([17.5]).tolist() == [math.inf]
+
+
 def test_constraints_can_be_compared_hashed_and_not_changed() -> None:
     first, second = Constraint("psnr_db <= 17.5"), Constraint(" psnr_db <= 17.50 ")
     assert first == second
@@ -83,6 +89,27 @@ def test_with_limit_keeps_metric_and_operator() -> None:
         ("local_flops <= 150 MFLOPs", ['Write "local_flops <= 150e6"']),
         ("memory_bytes <= 4MB", ['Write "memory_bytes <= 4e6"', "unit: bytes"]),
         ("memory_bytes <= 1 MiB", ['Write "memory_bytes <= 1048576"']),
+        ("memory_bytes <= 64 kiB", ['Write "memory_bytes <= 65536"']),
+        ("memory_bytes <= 64 KiB", ['Write "memory_bytes <= 65536"']),
+        ("memory_bytes <= 8 megabytes", ['Write for example "memory_bytes <= 60e6"']),
+        ("local_flops <= 60 million", ['Write "local_flops <= 60e6"']),
+        ("local_flops <= 60 million FLOPs", ['Write "local_flops <= 60e6"']),
+        ("local_flops <= 1 000 000", ['Write "local_flops <= 1e6"']),
+        ("local_flops <= 1.000.000", ['Write "local_flops <= 1e6"']),
+        ("local_flops <= 1'000'000.5", ['Write "local_flops <= 1000000.5"']),
+        ("local_flops <= 2 gflops", ['Write "local_flops <= 2000e6"']),
+        ("local_macs <= 2.5 GMACs", ['Write "local_macs <= 2500e6"']),
+        ("local_flops <= 60m", ["got '60m'", "Write for example"]),
+        ("local_flops <= 60 MHz", ["got '60 MHz'", "Write for example"]),
+        ("local_flops <= 0x10", ["got '0x10'", "Write for example"]),
+        ("local_flops <= 1e6e6", ["got '1e6e6'", "Write for example"]),
+        ("local_flops <= 1 2", ["got '1 2'", "Write for example"]),
+        ("psnr_db <= -5 dB", ["Write for example"]),
+        ("psnr_db <= 17.5 decibels", ['Write "psnr_db <= 17.5"']),
+        ("accuracy >= 90 percent", ['Write "accuracy >= 0.9"']),
+        ("accuracy >= 900%", ["Write for example"]),
+        ("accuracy <= 55%", ['Write "accuracy >= 0.55"']),
+        ("accuracy < 55", ['Write "accuracy >= 0.55"']),
         ("accuracy >= 55", ["at most 1", 'Write "accuracy >= 0.55"']),
         ("accuracy >= 55%", ['Write "accuracy >= 0.55"']),
         ("accuracy <= 0.5", ["higher is better", 'Write "accuracy >= 0.5"']),
