@@ -27,7 +27,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         StudyError: If the file is missing, unreadable, or no TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise StudyError(
             f"`study` must have a study.toml, but {path} does not exist. "

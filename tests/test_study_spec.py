@@ -79,6 +79,13 @@ def test_malformed_toml_names_file_and_line(toy_study: Path) -> None:
     assert "line 1" in message
 
 
+def test_a_byte_order_mark_is_no_fault(toy_study: Path) -> None:
+    plain = load_study(toy_study)
+    file = toy_study / "study.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert load_study(toy_study) == plain
+
+
 def test_a_binary_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_bytes(b"\xff\xfe\x00")
     assert "UTF-8" in fault_of(tmp_path)
