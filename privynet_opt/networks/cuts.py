@@ -111,12 +111,14 @@ def find_cuts(graph: fx.GraphModule, image_size: int) -> list[Cut]:
         with redirect_stderr(io.StringIO()):  # where ShapeProp prints a traceback before it raises
             ShapeProp(graph).propagate(sample)
     except RuntimeError as error:
+        refused = isinstance(error.__cause__, AssertionError)  # by the network itself, with words
         raise NetworkError(
             f"`image_size` must suit the network, but {type(graph).__name__} cannot process images "
-            f"of image_size={image_size}. Use a larger size."
+            f"of image_size={image_size}"
+            + (f" ({error.__cause__}). Use that size." if refused else ". Use a larger size.")
         ) from error
     single = single_tensor_nodes(graph.graph)
-    convolutions = 0
+    convolutions = not_tiling = 0
     cuts: dict[str, Cut] = {}
     for node in graph.graph.nodes:
         module = module_of(graph, node)
@@ -126,14 +128,17 @@ def find_cuts(graph: fx.GraphModule, image_size: int) -> list[Cut]:
             continue
         end = _last_of_chain(graph, node)
         shape = tuple(end.meta["tensor_meta"].shape) if "tensor_meta" in end.meta else ()
-        if end not in single or len(shape) != 4 or image_size % shape[2] or image_size % shape[3]:
+        if end not in single or len(shape) != 4:
+            continue
+        if image_size % shape[2] or image_size % shape[3]:
+            not_tiling += 1
             continue
         name = {"conv": f"conv{convolutions}", "pool": f"conv{convolutions}p"}.get(
             kind, _block_name(node)
         )
         cuts.setdefault(name, Cut(name, kind, end.name, convolutions, *shape[1:]))
     if not cuts:
-        raise NetworkError("`network` must offer a cut, but no node leaves a single tensor alive.")
+        raise NetworkError(_no_cut(type(graph).__name__, image_size, not_tiling))
     return list(cuts.values())
 
 
@@ -195,6 +200,18 @@ def is_elementwise(graph: fx.GraphModule, node: fx.Node) -> bool:
         "dropout",
         "stochastic_depth",
     }
+
+
+def _no_cut(network: str, image_size: int, not_tiling: int) -> str:
+    if not_tiling:
+        return (
+            f"`image_size` must be a multiple of a cut's rows and columns, but {image_size} is of "
+            f"none of the {not_tiling} cuts of {network}. Use another image_size or network."
+        )
+    return (
+        f"`network` must have a convolution, pooling or residual block after which one tensor is "
+        f"all that is needed, but {network} has none. Use a convolutional network."
+    )
 
 
 def _kind(node: fx.Node, module: nn.Module | None) -> str | None:

@@ -53,6 +53,19 @@ def test_resnet18_is_cut_between_blocks_only(load):
     assert names == ["conv1", "conv1p", *blocks]
 
 
+def test_a_network_for_one_size_names_it(load):
+    with pytest.raises(NetworkError, match=r"image_size=32 \(.*Expected 224.*\)\. Use that size"):
+        find_cuts(load("vit_b_32").graph, 32)
+
+
+def test_why_there_is_no_cut_is_told_apart(load):
+    with pytest.raises(NetworkError, match="but VisionTransformer has none"):
+        find_cuts(load("vit_b_32").graph, 224)
+    of_seven_rows = fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 3, 2)))
+    with pytest.raises(NetworkError, match=r"multiple of .*, but 8 is of none of the 1 cuts"):
+        find_cuts(of_seven_rows, 8)
+
+
 def test_unknown_cut_is_answered_with_the_nearest(load):
     cuts = find_cuts(load("small_cnn").graph, 8)
     with pytest.raises(TopologyError, match="Did you mean 'conv4p'"):
