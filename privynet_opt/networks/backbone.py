@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,7 +157,9 @@ def _build(name: str, weights: str | None) -> nn.Module:
         return SmallCNN()
     models = torchvision().models
     try:
-        network: nn.Module = models.get_model(name, weights=weights)
+        with warnings.catch_warnings():  # GoogLeNet and Inception announce other initial weights
+            warnings.simplefilter("ignore", FutureWarning)
+            network: nn.Module = models.get_model(name, weights=weights)
     except OSError as error:
         raise NetworkError(
             f"`weights` {weights} of {name} could not be downloaded ({error}). "

@@ -40,6 +40,11 @@ def test_random_weights_are_the_same_every_time():
     assert first.weights_sha256 == second.weights_sha256
 
 
+def test_what_torchvision_will_change_one_day_is_not_warned_of(recwarn):
+    load_backbone("googlenet")
+    assert not [w for w in recwarn if issubclass(w.category, FutureWarning)]
+
+
 def test_weights_without_classifier_serve_every_cut(tmp_path):
     state = {k: v for k, v in SmallCNN().state_dict().items() if k.startswith("features")}
     backbone = load_backbone("small_cnn", save(state, tmp_path / "features.pth"))
