@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +19,12 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm"})
 """Files that are read as images; others are ignored."""
 
 MOST_NAMED = 5
-"""Skipped files that a warning names."""
+"""Skipped files and empty folders that a warning names."""
 
 
-def load_folder(directory: Path, image_size: int, skip_bad: bool = False) -> ImageSet:
+def load_folder(
+    directory: Path, image_size: int, skip_bad: bool = False, may_be_empty: bool = False
+) -> ImageSet:
     """Load every image below a folder of class folders.
 
     Args:
@@ -31,6 +32,7 @@ def load_folder(directory: Path, image_size: int, skip_bad: bool = False) -> Ima
         image_size: Rows and columns; larger or smaller images are resized (their shorter side)
             and cropped to the centre.
         skip_bad: Leave out files that cannot be decoded, and warn of them.
+        may_be_empty: As for `class_files`.
 
     Returns:
         All images, classes in order, files in alphabetical order within a class.
@@ -39,7 +41,7 @@ def load_folder(directory: Path, image_size: int, skip_bad: bool = False) -> Ima
         DataError: If there is no class folder, no image, or, unless such are skipped, a file that
             cannot be decoded.
     """
-    class_names, files = class_files(directory)
+    class_names, files = class_files(directory, may_be_empty)
     if not files:
         raise DataError(
             f"`--data` must have one folder of images per class (or train/ and test/ of those), "
@@ -63,20 +65,28 @@ def load_folder(directory: Path, image_size: int, skip_bad: bool = False) -> Ima
     )
 
 
-def class_files(directory: Path) -> tuple[tuple[str, ...], list[tuple[Path, int]]]:
+def class_files(
+    directory: Path, may_be_empty: bool = False
+) -> tuple[tuple[str, ...], list[tuple[Path, int]]]:
     """List the image files below a folder of class folders.
 
     Args:
         directory: The folder; each sub-folder is a class.
+        may_be_empty: Whether a sub-folder without images is a class, as where a test part has none
+            of it; otherwise it is not, such as a folder of results, and warned of.
 
     Returns:
         The classes in alphabetical order, and each file with the position of its class; files in
         alphabetical order within a class. What is hidden, as ``.ipynb_checkpoints``, is no class
         and no image.
     """
-    classes = sorted(p for p in directory.iterdir() if p.is_dir() and p.name[0] != ".")
-    files = [(path, label) for label, c in enumerate(classes) for path in _images(c)]
-    return tuple(c.name for c in classes), files
+    folders = sorted(p for p in directory.iterdir() if p.is_dir() and p.name[0] != ".")
+    images = {folder.name: _images(folder) for folder in folders}
+    empty = [name for name, paths in images.items() if not paths]
+    if len(empty) < len(images) and not may_be_empty:
+        _warn_of_empty(directory, empty)
+        images = {name: paths for name, paths in images.items() if paths}
+    return tuple(images), [(path, i) for i, name in enumerate(images) for path in images[name]]
 
 
 def warn_of_skipped(paths: list[Path]) -> None:
@@ -92,8 +102,16 @@ def warn_of_skipped(paths: list[Path]) -> None:
         warnings.warn(f"left out {files} not readable: {named}{more}", DataWarning, stacklevel=2)
 
 
-def _images(directory: Path) -> Iterator[Path]:
-    return iter(sorted(path for path in directory.iterdir() if is_image(path)))
+def _warn_of_empty(directory: Path, names: list[str]) -> None:
+    if names:
+        more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+        which = ", ".join(names[:MOST_NAMED])
+        told = f"no class, for want of images: {which}{more} in {directory}"
+        warnings.warn(told, DataWarning, stacklevel=2)
+
+
+def _images(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.iterdir() if is_image(path))
 
 
 def is_image(path: Path) -> bool:
@@ -123,7 +141,7 @@ def decode(path: Path, size: int) -> np.ndarray:
 
     try:
         with Image.open(path) as image:
-            colours = _eight_bits(image).convert("RGB")
+            colours = _plain(image).convert("RGB")
             if colours.size != (size, size):
                 colours = ImageOps.fit(colours, (size, size), Image.Resampling.BILINEAR)
             return np.asarray(colours)
@@ -144,10 +162,15 @@ def unreadable(path: Path, error: Exception) -> DataError:
     )
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Bring 16-bit greys to 8 bits, where Pillow would clip them to white; others stay."""
+def _plain(image: Image.Image) -> Image.Image:
+    """Return what Pillow turns to RGB as it is meant.
+
+    Greys of 16 bits would be clipped to white; of a palette's transparency it would warn.
+    """
     from PIL import Image
 
+    if image.mode == "P" and "transparency" in image.info:
+        return image.convert("RGBA")
     if not image.mode.startswith("I"):
         return image
     return Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))

@@ -93,8 +93,10 @@ def _load_all(
     if is_download(name, directory):
         return load_download(name, directory, image_size)
     if (directory / "train").is_dir() and (directory / "test").is_dir():
-        train = load_folder(directory / "train", image_size, skip_bad)
-        test = load_folder(directory / "test", image_size, skip_bad)
+        train, test = (
+            load_folder(directory / part, image_size, skip_bad, may_be_empty=True)
+            for part in ("train", "test")
+        )
         if train.class_names != test.class_names:
             raise DataError(
                 f"`--data` must have the same classes in train and test, but in {directory} they "

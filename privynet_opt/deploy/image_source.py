@@ -207,11 +207,12 @@ def open_images(
             if images is not None
         }
     assert directory is not None
-    if all((directory / part).is_dir() for part in PARTS):
-        roots = {part: directory / part for part in PARTS}
-    else:
-        roots = {"train": directory}
-    sources = {p: _files_in(root, image_size, classes, skip_bad) for p, root in roots.items()}
+    is_parted = all((directory / part).is_dir() for part in PARTS)
+    roots = {part: directory / part for part in PARTS} if is_parted else {"train": directory}
+    sources = {
+        part: _files_in(root, image_size, classes, skip_bad, may_be_empty=is_parted)
+        for part, root in roots.items()
+    }
     if len({source.class_names for source in sources.values()}) > 1:
         raise DataError(
             f"`--data` must have the same classes in train and test, but in {directory} they "
@@ -220,8 +221,10 @@ def open_images(
     return dict(sources)  # as sources of any kind
 
 
-def _files_in(root: Path, image_size: int, classes: Sequence[str], skip_bad: bool) -> ImageFiles:
-    names, files = class_files(root)
+def _files_in(
+    root: Path, image_size: int, classes: Sequence[str], skip_bad: bool, may_be_empty: bool
+) -> ImageFiles:
+    names, files = class_files(root, may_be_empty)
     if not files:
         flat = sum(map(is_image, root.iterdir()))
         raise DataError(

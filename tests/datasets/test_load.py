@@ -44,6 +44,15 @@ def test_train_and_test_folders_are_kept_apart(tmp_path):
     assert (len(train), len(test)) == (6, 2)
 
 
+def test_a_test_part_may_lack_images_of_a_class(tmp_path):
+    write_folder(tmp_path / "train", n=3)
+    write_folder(tmp_path / "test", ("dog",), n=1)
+    (tmp_path / "test" / "cat").mkdir()
+    train, test = load_images("mine", tmp_path, 8)
+    assert train.class_names == test.class_names == ("cat", "dog")
+    assert test.labels.tolist() == [1]
+
+
 def test_other_sizes_are_fitted(tmp_path):
     train, _ = load_images("mine", write_folder(tmp_path / "images", size=(20, 12)), 8)
     assert train.images.shape == (6, 3, 8, 8)
@@ -65,6 +74,29 @@ def test_what_is_hidden_is_no_class_and_no_image(tmp_path):
     train, _ = load_images("mine", root, 8)
     assert train.class_names == ("cat", "dog")
     assert len(train) == 6
+
+
+def test_a_folder_without_images_is_no_class_and_told(tmp_path):
+    root = write_folder(tmp_path / "images")
+    (root / "bird").mkdir()
+    (root / "results" / "inner").mkdir(parents=True)
+    (root / "results" / "front.csv").touch()
+    with pytest.warns(DataWarning, match="no class, for want of images: bird, results in .*images"):
+        train, _ = load_images("mine", root, 8)
+    assert train.class_names == ("cat", "dog")
+    assert train.labels.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_a_palette_with_transparency_is_read_without_a_warning(tmp_path, recwarn):
+    root = write_folder(tmp_path / "images")
+    indices = np.arange(64, dtype=np.uint8).reshape(8, 8) % 4
+    image = Image.fromarray(indices, mode="P")
+    image.putpalette([0, 0, 0, 250, 0, 0, 0, 250, 0, 0, 0, 250])
+    image.save(root / "cat" / "0.png", transparency=bytes([0, 128, 255, 255]))
+    train, _ = load_images("mine", root, 8)
+    colours = [[0, 0, 0], [250, 0, 0], [0, 250, 0], [0, 0, 250]]
+    assert train.images[0, :, 0, :4].T.tolist() == colours
+    assert not [w for w in recwarn if issubclass(w.category, UserWarning)]
 
 
 def test_corrupt_image_is_named(tmp_path):

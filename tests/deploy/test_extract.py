@@ -114,6 +114,14 @@ def test_train_and_test_folders_stay_apart(exported, parted, tmp_path):
     assert n["train"] == 240 > n["test"] > 0
 
 
+def test_a_folder_without_images_is_no_class(exported, digit_folder, tmp_path):
+    shutil.copytree(digit_folder, tmp_path / "images")
+    (tmp_path / "images" / "a-result").mkdir()
+    with pytest.warns(DataWarning, match="no class, for want of images: a-result in"):
+        folder = extract(exported(), tmp_path / "images", tmp_path / "out").folder
+    assert folder.class_names == ("5", "6", "7", "8", "9")
+
+
 def run_and_kill(bundle, data, output, after_shards):
     """Start `extract` in a process of its own and kill it once so many shards are finished."""
     command = [sys.executable, "-m", "privynet_opt", "extract", str(bundle), "--data", str(data)]
