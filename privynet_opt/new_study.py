@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from privynet_opt.errors import DataError, StudyError
 from privynet_opt.files import write_atomically
+from privynet_opt.study_sections import LARGEST_IMAGE_SIZE
 from privynet_opt.study_spec import STUDY_NAME, list_studies, load_study
 from privynet_opt.topology import CLOSED_FORM_STRATEGIES
 
@@ -98,7 +99,8 @@ def write_study(
         The file.
 
     Raises:
-        StudyError: If the folder holds a study already or its name cannot be a study's.
+        StudyError: If the folder holds a study already, its name cannot be a study's, or the
+            images would be too large.
         PrivyNetOptError: If network, weights or images cannot be used.
     """
     from privynet_opt.datasets.load import kind_of, load_images
@@ -108,8 +110,13 @@ def write_study(
     name = directory.resolve().name
     if not re.fullmatch(STUDY_NAME, name):
         raise StudyError(
-            "`new-study` must be named by letters, digits, dots, dashes and underscores, but got "
-            f"{name!r}. Choose another folder name."
+            "`new-study` must be named by letters, digits, dots, dashes and underscores, 60 at "
+            f"most, but got {name!r}. Choose another folder name."
+        )
+    if image_size > LARGEST_IMAGE_SIZE:
+        raise StudyError(
+            f"`image_size` must be at most {LARGEST_IMAGE_SIZE:,} pixels, but got {image_size}. "
+            "Images are resized to what you give."
         )
     shipped = [study.name for study in list_studies()]
     if name in shipped:

@@ -15,6 +15,9 @@ SAMPLERS = ("nsga2", "nsga3", "tpe", "random", "qmc", "gp", "hierarchical")
 """How the Optuna study chooses its trials; ``hierarchical`` is PrivyNet's own procedure, which
 makes one choice."""
 
+LARGEST_IMAGE_SIZE = 2048
+"""Rows and columns in pixels: features and attackers of larger images fit no machine."""
+
 DEFAULT_OBJECTIVES = ("accuracy", "psnr_db", "local_flops")
 
 
@@ -122,7 +125,12 @@ def read_data(section: Section) -> DataSpec:
     """
     data = DataSpec(
         section.take("name", str),
-        _positive(section, "image_size"),
+        section.take(
+            "image_size",
+            int,
+            rule=f"be from 1 to {LARGEST_IMAGE_SIZE:,}",
+            holds=lambda size: 1 <= size <= LARGEST_IMAGE_SIZE,
+        ),
         section.take_list("classes", str, ()),
         section.take("mirrorable", bool, True),
     )

@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 
-STUDY_NAME = r"[\w.-]*\w"
+STUDY_NAME = r"[\w.-]{0,59}\w"
 """What a study may be called: it names folders."""
 
 
@@ -138,7 +138,7 @@ def _read_study(path: Path) -> StudySpec:
     name = whole.take(
         "name",
         str,
-        rule="consist of letters, digits, dots, dashes and underscores",
+        rule="consist of letters, digits, dots, dashes and underscores, 60 at most",
         holds=lambda text: re.fullmatch(STUDY_NAME, text) is not None,
     )
     directory = path.resolve().parent

@@ -92,6 +92,10 @@ def test_mistakes_are_named_before_anything_is_written(tmp_path: Path, images: P
             write_study(tmp_path / "a", "small_cnn", few, image_size=8)
     with pytest.raises(StudyError, match="letters, digits"):
         write_study(tmp_path / "a b", "resnet18", images)
+    with pytest.raises(StudyError, match="60 at most, but got 'nnn"):
+        write_study(tmp_path / ("n" * 300), "small_cnn", images)
+    with pytest.raises(StudyError, match="at most 2,048 pixels, but got 100000"):
+        write_study(tmp_path / "a", "small_cnn", images, image_size=100_000)
     assert not (tmp_path / "a").exists()
     write_study(tmp_path / "a", "small_cnn", images, image_size=8)
     with pytest.raises(StudyError, match="must not replace a study"):

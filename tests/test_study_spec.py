@@ -97,7 +97,8 @@ def test_a_binary_file_is_refused(tmp_path: Path) -> None:
         ('name = "toy"\ntitle', "title", ["`name` must be text in quotes, but got nothing"]),
         ('name = "toy"\ntitle', 'name = "a/b"\ntitle', ["`name` must consist of letters"]),
         ("image_size = 16", 'image_size = "16"', ["`data.image_size` must be a whole number"]),
-        ("image_size = 16", "image_size = 0", ["`data.image_size` must be at least 1, but got 0"]),
+        ("image_size = 16", "image_size = 0", ["`data.image_size` must be from 1 to 2,048, but"]),
+        ("image_size = 16", "image_size = 100000", ["must be from 1 to 2,048, but got 100000"]),
         ("image_size = 16", 'image_size = 16\nclasses = ["a"]', ["`data.classes` must be two"]),
         ("image_size = 16", "image_size = true", ["`data.image_size`", "but got True"]),
         (
