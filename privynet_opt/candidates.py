@@ -43,7 +43,7 @@ def build_candidates(
     """
     predictions = proxies.predict(topologies).set_axis(topologies.index)
     costs = exact_costs(topologies, table.cuts)
-    leaks = _strongest(topologies, table)
+    leaks = strongest_leaks(topologies, table)
     for loss, leak in leaks.items():
         for column in (str(loss), f"{loss}_upper"):
             predictions[column] = predictions[column].clip(lower=leak)
@@ -150,10 +150,17 @@ def exact_costs(topologies: pd.DataFrame, cuts: Mapping[str, CutProfile]) -> pd.
     return costs
 
 
-def _strongest(topologies: pd.DataFrame, table: CharacterizationTable) -> pd.DataFrame:
-    """Return each privacy loss as the strongest attack of the table had it; NaN where none.
+def strongest_leaks(topologies: pd.DataFrame, table: CharacterizationTable) -> pd.DataFrame:
+    """Return each privacy loss as the strongest attack of the table had it.
 
-    The attacks beside the usual ones, by other images or larger decoders, count as well.
+    Args:
+        topologies: Columns `TOPOLOGY_COLUMNS`.
+        table: The measurements; attacks beside the usual ones, by other images or larger decoders,
+            count as well.
+
+    Returns:
+        The columns ``psnr_db`` (dB) and ``ssim``, the index of `topologies`; NaN where no attack
+        was run.
     """
     losses = [name for name in PREDICTED if METRICS[name].is_privacy_loss]
     attacks = [table.rows]

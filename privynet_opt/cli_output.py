@@ -107,6 +107,7 @@ def print_validation(
     from privynet_opt.metrics import PREDICTED
     from privynet_opt.report.verdict import verdict
     from privynet_opt.report.words import format_interval, format_value, topologies_in_words
+    from privynet_opt.validation import told_of_earlier
 
     points = validation.points
     how = f"{validation.fidelity}, seed {validation.training_seed}"
@@ -127,7 +128,7 @@ def print_validation(
         less = f"attacks less than the {validation.predicted_fidelity} that is predicted"
         state += f" at {validation.fidelity}, which {less}"
     said = f"The recommended topology {state}; of {len(points)} measured, {kept} keep every limit."
-    print("\n".join(wrapped(said)))
+    print("\n".join(wrapped(f"{said} {told_of_earlier(points)}".rstrip())))
     if extended is None:
         print(
             "Images, weights or recipe are not those of the study's table: nothing was added to it."

@@ -87,8 +87,9 @@ def read_validation(directory: Path) -> Validation | None:
         return None
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
+        defaults = {**SENDING_DEFAULTS, "earlier": False}
         return Validation(
-            points=pd.DataFrame([{**SENDING_DEFAULTS, **point} for point in said["points"]]),
+            points=pd.DataFrame([{**defaults, **point} for point in said["points"]]),
             predicted_fidelity=said["predicted_fidelity"],
             fidelity=said["fidelity"],
             training_seed=said["training_seed"],

@@ -83,9 +83,11 @@ def verdict_lines(result: OptimizationResult) -> list[str]:
     lines = [f"Recommended: {told.topology}", *wrapped(told.sentence), ""]
     fidelity = result.proxies.fidelity
     level = f"{format_level(result.spec.search.confidence)} interval"
-    known = f"measured ({best['measured_fidelity']})" if best["measured"] else "measured"
-    head = ("", f"predicted ({fidelity})", level, known)
+    head = ("", f"predicted ({fidelity})", level, "measured")
     lines += aligned([head, *_values(result, best)], "<>>>")
+    if best["measured"]:
+        by = f"accuracy at {best['measured_fidelity']}, privacy losses by the strongest attack"
+        lines.append(f"measured: {by}")
     lines += ["", *_privacy_lines(result, float(best["psnr_db"]))]
     bound = bound_check(result)
     if bound is not None and bound.level == "good":  # else it is among the cautions

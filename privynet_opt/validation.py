@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from privynet_opt.arguments import (
+    as_path,
+    known_word,
+    path_or_none,
+    weights_or_none,
+    whole_number,
+)
+from privynet_opt.candidates import strongest_leaks
 from privynet_opt.characterization.schema import TRAINED_FIDELITIES
-from privynet_opt.errors import StudyError
+from privynet_opt.errors import DataError, OutputError, StudyError
 from privynet_opt.metrics import PREDICTED
 from privynet_opt.search_space import TOPOLOGY_COLUMNS
 from privynet_opt.topology import LocalTopology
@@ -31,7 +39,9 @@ class Validation:
     Attributes:
         points: One row per topology, the recommended one first: `TOPOLOGY_COLUMNS`; per predicted
             metric ``t``: ``t``, ``t_lower``, ``t_upper``, ``measured_t`` and ``inside_t``, whether
-            the interval holds the measurement; ``broken``, the limits that the measurement breaks.
+            the interval holds the measurement; ``earlier``, whether an attack that the table held
+            before recovered more than the fresh one, so that a privacy loss is measured by it;
+            ``broken``, the limits that the measurement breaks.
         predicted_fidelity: Of the predictions and their intervals.
         fidelity: Of the measurements.
         training_seed: Seed of their networks, which no row of the table had.
@@ -55,9 +65,9 @@ class Validation:
 
 def validate(
     result: OptimizationResult,
-    output: Path,
+    output: str | Path,
     k: int = 5,
-    data: Path | None = None,
+    data: str | Path | None = None,
     weights: str | None = None,
     device: str = "cpu",
     fidelity: str | None = None,
@@ -79,11 +89,16 @@ def validate(
         The comparison.
 
     Raises:
-        StudyError: If nothing is recommended.
+        StudyError: If nothing is recommended, `k` is no number of neighbours or `fidelity` unknown.
         PrivyNetOptError: If network, weights, images or folder are not usable.
     """
     from privynet_opt.characterization.fresh import measure_again
 
+    k = whole_number("k", k, least=0)
+    if fidelity is not None:
+        known_word("fidelity", fidelity, TRAINED_FIDELITIES)
+    folder = as_path("output", output, OutputError)
+    images, weights = path_or_none("data", data, DataError), weights_or_none(weights)
     if result.best is None:
         raise StudyError(
             "`validate` must have a recommended topology, but nothing is recommended. "
@@ -97,15 +112,20 @@ def validate(
         [LocalTopology(*row) for row in chosen[list(TOPOLOGY_COLUMNS)].itertuples(index=False)],
         fidelity,
         seed,
-        output,
-        data,
+        folder,
+        images,
         weights,
         device,
         result.table.searched,
         skip_bad,
     )
     return Validation(
-        points=compare(chosen, pd.DataFrame(measured.rows), result.constraints),
+        points=compare(
+            chosen,
+            pd.DataFrame(measured.rows),
+            strongest_leaks(chosen, result.table),
+            result.constraints,
+        ),
         predicted_fidelity=result.proxies.fidelity,
         fidelity=fidelity,
         training_seed=seed,
@@ -138,22 +158,29 @@ def neighbourhood(front: pd.DataFrame, best: pd.Series, k: int) -> pd.DataFrame:
 
 
 def compare(
-    points: pd.DataFrame, rows: pd.DataFrame, constraints: Sequence[Constraint]
+    points: pd.DataFrame,
+    rows: pd.DataFrame,
+    known: pd.DataFrame,
+    constraints: Sequence[Constraint],
 ) -> pd.DataFrame:
     """Put measurements beside predictions.
 
     Args:
         points: Topologies with predictions and intervals.
         rows: Their measurements, in the same order.
+        known: Their privacy losses by the strongest earlier attack, likewise; NaN where none.
         constraints: The limits; those on measured metrics are checked on the measurement.
 
     Returns:
         The columns of `Validation.points`.
     """
+    strongest = rows[list(PREDICTED)].reset_index(drop=True)
+    for loss in known:
+        strongest[loss] = np.fmax(strongest[loss], known[loss].to_numpy())
     columns: dict[str, Any] = {name: points[name].to_numpy() for name in TOPOLOGY_COLUMNS}
     for target in PREDICTED:
         lower, upper = (points[f"{target}_{end}"].to_numpy() for end in ("lower", "upper"))
-        measured = rows[target].to_numpy()
+        measured = strongest[target].to_numpy()
         columns |= {
             target: points[target].to_numpy(),
             f"{target}_lower": lower,
@@ -163,9 +190,26 @@ def compare(
         }
     broken = [
         [str(c) for c in constraints if c.metric in PREDICTED and c.violation(row[c.metric]) > 0]
-        for _, row in rows.iterrows()
+        for _, row in strongest.iterrows()
     ]
+    columns["earlier"] = (strongest > rows[list(PREDICTED)].to_numpy()).any(axis=1).to_numpy()
     return pd.DataFrame({**columns, "broken": [", ".join(limits) for limits in broken]})
+
+
+def told_of_earlier(points: pd.DataFrame) -> str:
+    """Return in words which privacy losses an earlier attack decides.
+
+    Args:
+        points: From `compare`.
+
+    Returns:
+        A sentence; empty where the fresh attack is the strongest of all.
+    """
+    n = int(points["earlier"].sum())
+    if not n:
+        return ""
+    which = f"{n} of these topologies" if len(points) > 1 else "this topology"
+    return f"An earlier attack recovered more of {which} than the fresh one: its value is given."
 
 
 def add_to_study(

@@ -37,6 +37,17 @@ def test_the_verdict_gives_prediction_interval_and_measurement(
         assert f"{best['measured_psnr_db']:.2f} dB" in line
 
 
+def test_what_is_measured_says_at_which_fidelity_and_by_which_attack(
+    toy_result: OptimizationResult,
+) -> None:
+    assert toy_result.best is not None
+    told = "measured: accuracy at full, privacy losses by the strongest attack"
+    for measured in (True, False):
+        best = toy_result.best.copy()
+        best["measured"], best["measured_fidelity"] = measured, "full" if measured else ""
+        assert (told in verdict_lines(replace(toy_result, best=best))) == measured
+
+
 def test_a_known_scale_is_printed_with_the_recommendation(toy_result: OptimizationResult) -> None:
     sidecar = {**toy_result.table.sidecar, "data": {"name": "cifar10"}}
     known = replace(toy_result, table=replace(toy_result.table, sidecar=sidecar))

@@ -25,7 +25,7 @@ from privynet_opt.constraints import Constraint
 from privynet_opt.errors import OutputError, StudyError
 from privynet_opt.study_spec import load_study
 from privynet_opt.topology import LOCAL_COLUMNS, SENDING_DEFAULTS, LocalTopology
-from privynet_opt.validation import Validation, compare, neighbourhood
+from privynet_opt.validation import Validation, compare, neighbourhood, told_of_earlier
 
 LIMITS = ("--constraint", "psnr_db <= 17.5", "--constraint", "local_flops <= 1e6")
 
@@ -44,6 +44,10 @@ def points(*psnr_db: float) -> pd.DataFrame:
     return frame
 
 
+def known(*psnr_db: float) -> pd.DataFrame:
+    return pd.DataFrame({"psnr_db": psnr_db, "ssim": np.nan})
+
+
 def test_neighbours_are_those_of_the_most_similar_predictions():
     front = points(15.0, 15.5, 16.0, 16.5, 19.0)
     chosen = neighbourhood(front, front.iloc[3], 2)
@@ -60,11 +64,27 @@ def test_limits_are_checked_on_measurements_and_intervals_told_apart():
         Constraint("accuracy >= 0.6"),
         Constraint("local_flops <= 1"),
     ]
-    found = compare(points(15.0, 15.5), rows, limits)
+    found = compare(points(15.0, 15.5), rows, known(np.nan, np.nan), limits)
     assert found["broken"].tolist() == ["accuracy >= 0.6", "psnr_db <= 16"]
     assert found["inside_psnr_db"].tolist() == [True, False]
     assert found["inside_accuracy"].tolist() == [True, False]
     assert found["measured_psnr_db"].tolist() == [15.2, 16.1]
+    assert told_of_earlier(found) == ""
+
+
+def test_an_attack_that_recovered_more_before_counts_against_the_limits(capsys):
+    rows = pd.DataFrame({"accuracy": [0.5, 0.5], "psnr_db": [15.2, 15.4], "ssim": [0.5, 0.5]})
+    limits = [Constraint("psnr_db <= 15.3")]
+    found = compare(points(15.0, 15.0), rows, known(15.35, 15.3), limits)
+    assert found["measured_psnr_db"].tolist() == [15.35, 15.4]
+    assert found["earlier"].tolist() == [True, False]
+    assert found["broken"].tolist() == ["psnr_db <= 15.3"] * 2
+    assert not found["inside_psnr_db"].iloc[0]
+    assert not found["inside_psnr_db"].iloc[1]
+    validation = Validation(found, "standard", "standard", 1, None, same_source=True)
+    print_validation(validation, None, None)  # type: ignore[arg-type]
+    said = "An earlier attack recovered more of 1 of these topologies than the fresh one"
+    assert said in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.fixture
@@ -265,7 +285,7 @@ def test_fresh_networks_measure_the_digits_as_the_first_ones_did(tmp_path: Path,
 
 def test_a_cheaper_attack_than_predicted_does_not_pass_for_the_predicted_one(capsys) -> None:
     rows = pd.DataFrame({"accuracy": [0.5], "psnr_db": [15.2], "ssim": [0.4]})
-    found = compare(points(15.0), rows, [Constraint("psnr_db <= 16")])
+    found = compare(points(15.0), rows, known(np.nan), [Constraint("psnr_db <= 16")])
     for predicted, said in (
         ("full", "keeps every limit at standard, which attacks less than the full that is"),
         ("standard", "keeps every limit; of 1 measured, 1 keep every limit."),

@@ -9,6 +9,7 @@ from privynet_opt.metrics import PREDICTED
 from privynet_opt.report.check import Check
 from privynet_opt.report.words import format_interval, format_value, label, topologies_in_words
 from privynet_opt.search_space import TOPOLOGY_COLUMNS
+from privynet_opt.validation import told_of_earlier
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +38,7 @@ def validation_check(validation: Validation, best: pd.Series[Any] | None) -> Che
         f"{validation.fidelity}: {said}. Of {len(points)} topologies measured so, {kept} keep "
         f"every limit; {inside} of {len(PREDICTED) * len(points)} values lie inside their interval."
     )
+    text = f"{text} {told_of_earlier(points)}".rstrip()
     if validation.predicted_fidelity != validation.fidelity:
         text += f" They were predictions for {validation.predicted_fidelity}."
     if not validation.same_source:

@@ -56,7 +56,7 @@ def measured_line(row: Mapping[str, Any], seconds: float) -> str:
     """
     topology = LocalTopology.of(row)
     found = ", ".join(format_value(name, row[name]) for name in ("accuracy", "psnr_db"))
-    return f"  {row['fidelity']}: {topology}: {found} ({format_seconds(seconds)})"
+    return f"  trained at {row['fidelity']}: {topology}: {found} ({format_seconds(seconds)})"
 
 
 def _of(budget: Budget) -> str:

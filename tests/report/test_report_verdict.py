@@ -296,7 +296,8 @@ def test_what_a_fresh_attack_found_is_told(psnr_db, level, title):
     result = fake_result(constraints=("psnr_db <= 17.5",))
     chosen = neighbourhood(result.front, result.best, 1)
     rows = pd.DataFrame({"accuracy": [0.5] * 2, "psnr_db": [psnr_db, 16.0], "ssim": [0.5] * 2})
-    points = compare(chosen, rows, result.constraints)
+    nothing = rows[["psnr_db", "ssim"]] * float("nan")
+    points = compare(chosen, rows, nothing, result.constraints)
     result.validation = Validation(
         points, "full", "full", 2, FreshMeasurements((), {}, {}, Path("gallery")), True
     )

@@ -55,7 +55,7 @@ def test_an_unmeasured_study_is_measured_answered_and_searchable(
     (laboratory,) = made
     n = len(laboratory.trained)
     assert printed.err.startswith("toy: 64 topologies, budget 30m; rows taken over from")
-    assert printed.err.count("\n  standard: ") == n
+    assert printed.err.count("\n  trained at standard: ") == n
     assert f"{n} trained measurements" in printed.out.splitlines()[0]
     last = [line for line in printed.err.splitlines() if line.startswith("round")][-1]
     best = json.loads((out / "front.json").read_text())["recommended"]
