@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +14,7 @@ from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
-from optuna.storages.journal import (
-    BaseJournalBackend,
-    JournalFileBackend,
-    JournalFileSymlinkLock,
-)
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalFileSymlinkLock
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
@@ -26,6 +23,10 @@ from privynet_opt.errors import OutputError
 STALE_AFTER = timedelta(seconds=60)
 """A running trial this old belongs to a process that died: trials take seconds at most. Younger
 ones may belong to another process that works on the same study."""
+
+OPENINGS, OPENING_SECONDS = 20, 0.1
+"""How often, and how long apart, a database is opened that another process makes at this moment:
+each opening finds at least one table more."""
 
 JOURNAL_SUFFIXES = (".journal", ".log")
 
@@ -174,11 +175,19 @@ class _JournalText(BaseJournalBackend):
         self.lines.extend(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
 
 
-def _open_database(url: str) -> BaseStorage:
+def _open_database(url: str, n_openings: int = OPENINGS) -> BaseStorage:
     try:
         return optuna.storages.get_storage(url)
     except _failures(ImportError, ValueError) as error:
-        raise _unusable(url, error) from error
+        if n_openings == 1 or not _is_being_made(error):
+            raise _unusable(url, error) from error
+    time.sleep(OPENING_SECONDS)
+    return _open_database(url, n_openings - 1)
+
+
+def _is_being_made(error: Exception) -> bool:
+    """Return whether another process made a table, or its first row, that was missing just now."""
+    return type(error).__name__ == "IntegrityError" or "already exists" in str(error)
 
 
 def _open_journal(path: Path) -> BaseStorage:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
+from optuna.study import StudyDirection
 
 from privynet_opt.errors import OutputError
 from privynet_opt.study_storage import (
@@ -55,6 +57,53 @@ def test_an_unusable_storage_is_one_line_with_a_remedy(storage: str) -> None:
     with pytest.raises(OutputError, match=r"Write for example sqlite:///study\.db") as caught:
         open_study(open_storage(storage), "toy", ["minimize"])  # type: ignore[list-item]
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("made", ["tables", "first row"])
+def test_a_database_that_another_process_makes_at_this_moment_is_opened(
+    made: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy import MetaData
+
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    looked = []
+
+    def create_all(self: MetaData, engine: Any) -> None:
+        # Nothing was there when this process looked; the other one has made it since.
+        is_late = made == "tables" and not looked
+        looked.append("tables")
+        create(self, engine)
+        if is_late:
+            create(self, engine, checkfirst=False)
+
+    def get_current_heads(self: MigrationContext) -> tuple[str, ...]:
+        looked.append("first row")
+        is_late = made == "first row" and looked.count("first row") <= 2
+        return () if is_late else heads(self)
+
+    open_storage(url)
+    create, heads = MetaData.create_all, MigrationContext.get_current_heads
+    monkeypatch.setattr(MetaData, "create_all", create_all)
+    monkeypatch.setattr(MigrationContext, "get_current_heads", get_current_heads)
+    monkeypatch.setattr("privynet_opt.study_storage.OPENING_SECONDS", 0.0)
+    study = open_study(open_storage(url), "toy", [StudyDirection.MINIMIZE])
+    assert study.study_name == "toy"
+    assert looked.count("tables") == 2
+
+
+def test_a_database_that_others_never_stop_making_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sqlalchemy import MetaData
+
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    open_storage(url)
+    create = MetaData.create_all
+    monkeypatch.setattr(MetaData, "create_all", lambda *them: create(*them, checkfirst=False))
+    monkeypatch.setattr("privynet_opt.study_storage.OPENING_SECONDS", 0.0)
+    with pytest.raises(OutputError, match=r"`storage` must be usable.*already exists"):
+        open_storage(url)
 
 
 def test_a_storage_of_ones_own_is_taken_as_it_is() -> None:
