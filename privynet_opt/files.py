@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 from privynet_opt.errors import OutputError
 
@@ -13,7 +16,7 @@ def write_atomically(path: Path, content: str | bytes, mode: int = 0o644) -> Non
     """Write a file so that it is either whole or not there.
 
     Args:
-        path: The file; its folder is made if missing.
+        path: The file, as for `replace_file`; its folder is made if missing.
         content: Its text, written as UTF-8, or its bytes.
         mode: Who may read it; until it is whole, its owner alone.
 
@@ -21,23 +24,60 @@ def write_atomically(path: Path, content: str | bytes, mode: int = 0o644) -> Non
         OutputError: If the file cannot be written, for instance because the disk is full.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content.encode() if isinstance(content, str) else content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.chmod(temporary, mode)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        Path(os.path.realpath(path)).parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, content, mode)
     except OSError as error:
         raise OutputError(
             f"`output` must be writable, but {path} is not ({error.strerror}). "
             "Free some space or choose another folder; what is already measured is kept."
         ) from error
+
+
+def replace_file(path: Path, content: str | bytes, mode: int = 0o644) -> None:
+    """Put a file in the place of another in one step; its folder is there.
+
+    Args:
+        path: The file. A link stays one: what it leads to is replaced. What cannot be replaced, as
+            `is_stream` tells, is written to.
+        content: Its text, written as UTF-8, or its bytes.
+        mode: Who may read it; until it is whole, its owner alone.
+
+    Raises:
+        OSError: If it cannot be written; a file that was there before is left as it was.
+    """
+    content = content.encode() if isinstance(content, str) else content
+    if is_stream(path):
+        with _open_stream(path) as stream:
+            stream.write(content)
+        return
+    target = Path(os.path.realpath(path))
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, mode)
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def is_stream(path: Path) -> bool:
+    """Return whether a path leads to a pipe, a device, or what this process prints to.
+
+    Args:
+        path: Of anything, there or not.
+
+    Raises:
+        OSError: If that cannot be found out.
+    """
+    try:
+        is_file = stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
+    return not is_file or _printed_to(path) is not None
 
 
 def prepare_output(directory: Path) -> Path:
@@ -63,3 +103,17 @@ def prepare_output(directory: Path) -> Path:
             f"({error.strerror}). Choose another folder or free some space."
         ) from error
     return directory
+
+
+def _printed_to(path: Path) -> int | None:
+    for descriptor in (1, 2):  # stdout and stderr; either may be closed
+        with contextlib.suppress(OSError):
+            if os.path.samestat(path.stat(), os.fstat(descriptor)):
+                return descriptor
+    return None
+
+
+def _open_stream(path: Path) -> BinaryIO:
+    printed_to = _printed_to(path)
+    # Opened by its name, a file that stdout goes to would be written from its start.
+    return path.open("wb") if printed_to is None else os.fdopen(os.dup(printed_to), "wb")

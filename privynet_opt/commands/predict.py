@@ -40,7 +40,7 @@ def predict(asked: argparse.Namespace) -> int:
     from privynet_opt.deploy import predict as predicting
     from privynet_opt.deploy.bundle import load_bundle
     from privynet_opt.deploy.cloud_model import load_cloud_model
-    from privynet_opt.files import write_atomically
+    from privynet_opt.files import is_stream, write_atomically
 
     files = predicting.find_images(asked.images)
     bundle, model = load_bundle(asked.bundle), load_cloud_model(asked.cloud)
@@ -54,5 +54,6 @@ def predict(asked: argparse.Namespace) -> int:
         return OK
     # File names keep their bytes, UTF-8 or not.
     write_atomically(asked.output, stream.getvalue().encode("utf-8", "surrogateescape"))
-    print(f"Written: {asked.output}")
+    if not is_stream(asked.output):
+        print(f"Written: {asked.output}")
     return OK

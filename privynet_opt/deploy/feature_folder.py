@@ -34,6 +34,7 @@ from privynet_opt.deploy.feature_index import (
     INDEX,
     SUMS,
     Shard,
+    no_features,
     read_index,
     read_sums,
     refuse_other_files,
@@ -229,12 +230,8 @@ def open_features(directory: Path) -> FeatureFolder:
     Raises:
         BundleError: If it is no such folder, or its manifest is another bundle's.
     """
-    path = directory / INDEX
-    if not path.is_file():
-        raise BundleError(
-            f"features must be a folder that `privynet-opt extract` wrote, but {directory} has no "
-            f"{INDEX}. Extract features first: privynet-opt extract BUNDLE --output {directory}."
-        )
+    if not (path := directory / INDEX).is_file():
+        raise no_features(directory)
     index = read_index(path)
     manifest = read_manifest(directory / MANIFEST)
     if manifest.sha256 != index["manifest_sha256"]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from privynet_opt.deploy.bundle import MANIFEST, file_sha256
+from privynet_opt.deploy.bundle import MANIFEST, PRIVATE, file_sha256, read_manifest
 from privynet_opt.errors import BundleError, OutputError
 
 INDEX = "features.json"
@@ -132,6 +133,25 @@ def read_sums(path: Path, shards: tuple[Shard, ...]) -> dict[str, str]:
     found = (re.fullmatch(r"([0-9a-f]{64})  (\S+)", line) for line in text.splitlines())
     names = {shard.name for shard in shards}
     return {match[2]: match[1] for match in found if match and match[2] in names}
+
+
+def no_features(directory: Path) -> BundleError:
+    """Return the error for a folder that holds no features, with the command that makes some.
+
+    Args:
+        directory: The folder, there or not; a bundle's where that was named by mistake.
+    """
+    bundle, what, has_own_images = "BUNDLE", f"has no {INDEX}", False
+    if (directory / PRIVATE).exists():
+        told = read_manifest(directory / MANIFEST).content["data"]
+        bundle, what, has_own_images = str(directory), "is a bundle", told["name"] == "digits"
+    data = () if has_own_images else ("--data", "DIR")
+    output = "features" if directory.exists() else str(directory)
+    command = shlex.join(("privynet-opt", "extract", bundle, *data, "--output", output))
+    return BundleError(
+        f"features must be a folder that `privynet-opt extract` wrote, but {directory} {what}. "
+        f"Extract features first: {command}"
+    )
 
 
 def refuse_other_files(

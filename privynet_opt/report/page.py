@@ -11,11 +11,11 @@ import base64
 import gzip
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from privynet_opt.errors import OutputError
+from privynet_opt.files import replace_file
 from privynet_opt.report.card import Card
 from privynet_opt.report.cards import cards
 from privynet_opt.report.comparison import comparison_cards
@@ -89,12 +89,9 @@ def _write(text: str, path: Path) -> Path:
             f"`path` must be a file, but got the folder {str(path)!r}. "
             "Name a file in it, such as report.html."
         )
-    part = path.with_name(f"{path.name}.part")
     try:
-        part.write_bytes(text.encode())
-        os.replace(part, path)
+        replace_file(path, text)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise OutputError(
             f"`path` must be a file that can be written, but got {str(path)!r} "
             f"({error.strerror or error}). Choose another place or free some space."

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ import torch
 
 from privynet_opt.cli import main
 from privynet_opt.deploy import network_file
+from privynet_opt.deploy.feature_folder import open_features
 from privynet_opt.deploy.words import training_lines
 
 
@@ -66,6 +68,23 @@ def test_predictions_go_to_a_file_and_unreadable_images_are_left_out(
     assert out == f"Written: {tmp_path / 'p.csv'}\n"
     rows = list(csv.DictReader((tmp_path / "p.csv").open()))
     assert [row["file"] for row in rows] == [str(p) for p in sorted(images.iterdir()) if p != bad]
+
+
+def test_predictions_go_through_a_link_and_into_a_pipe(trained, digit_folder, tmp_path, capsys):
+    (tmp_path / "real.csv").write_text("old")
+    (tmp_path / "link.csv").symlink_to("real.csv")
+    image = digit_folder / "7" / "007.png"
+    command = ["predict", trained / "bundle", trained / "cloud", image, "--output"]
+    said(capsys, *command, tmp_path / "link.csv")
+    assert (tmp_path / "link.csv").is_symlink()
+    written = (tmp_path / "real.csv").read_text()
+    assert str(image) in written
+    reading, writing = os.pipe()
+    # Nothing more is printed: it could be the pipe that is printed to.
+    assert said(capsys, *command, f"/proc/self/fd/{writing}") == ""
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        assert pipe.read() == written
 
 
 def test_a_file_name_keeps_its_bytes(trained, digit_folder, tmp_path, capsys):
@@ -150,6 +169,32 @@ def test_what_onnx_needs_is_named(answer, tmp_path, capsys, monkeypatch):
 )
 def test_a_wrong_folder_is_told_in_one_line(command, words, tmp_path, capsys):
     assert words in one_line(capsys, *command.format(tmp_path).split())
+
+
+def test_the_command_told_for_a_bundle_makes_the_features(trained, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(trained / "bundle", "my bundle")
+    complaint = one_line(capsys, "train-cloud", "my bundle")
+    assert "but my bundle is a bundle. Extract features first: " in complaint
+    command = shlex.split(complaint.partition(" first: ")[2])
+    said(capsys, *command[1:])
+    open_features(Path(command[-1])).check()
+
+
+def test_the_command_told_for_other_images_has_a_place_for_them(trained, tmp_path, capsys):
+    copy = shutil.copytree(trained / "bundle", tmp_path / "bundle")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["data"]["name"] = "cifar10"
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    told = f"privynet-opt extract {copy} --data DIR --output features\n"
+    assert one_line(capsys, "train-cloud", copy).endswith(told)
+
+
+def test_the_command_told_for_no_features_writes_where_nothing_lies(tmp_path, capsys):
+    told = "first: privynet-opt extract BUNDLE --data DIR --output {}\n"
+    missing = tmp_path / "missing"
+    assert one_line(capsys, "train-cloud", tmp_path).endswith(told.format("features"))
+    assert one_line(capsys, "train-cloud", missing).endswith(told.format(missing))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

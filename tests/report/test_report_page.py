@@ -184,6 +184,14 @@ def test_two_identical_runs_write_identical_files(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["1.html", "2.html"]
 
 
+def test_a_report_in_place_of_a_link_leaves_the_link(tmp_path, result):
+    (tmp_path / "real.html").write_text("old")
+    (tmp_path / "report.html").symlink_to("real.html")
+    assert write_report(result, tmp_path / "report.html").is_symlink()
+    assert (tmp_path / "real.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["real.html", "report.html"]
+
+
 def test_a_report_of_a_thousand_topologies_stays_under_six_megabytes(tmp_path, result):
     assert write_report(result, tmp_path / "report.html").stat().st_size < 6e6
 
