@@ -9,11 +9,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from privynet_opt.errors import PrivyNetOptError
-
 if TYPE_CHECKING:
     from privynet_opt.api import OptimizationResult, optimize
     from privynet_opt.constraints import Constraint
+    from privynet_opt.errors import PrivyNetOptError
     from privynet_opt.study_spec import StudySpec, list_studies, load_study
     from privynet_opt.topology import LocalTopology
     from privynet_opt.tuning import Tuned, tune
@@ -37,6 +36,7 @@ _HOMES = {
     "Constraint": "constraints",
     "LocalTopology": "topology",
     "OptimizationResult": "api",
+    "PrivyNetOptError": "errors",
     "StudySpec": "study_spec",
     "Tuned": "tuning",
     "list_studies": "study_spec",

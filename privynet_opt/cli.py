@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from privynet_opt.commands import (
 )
 from privynet_opt.commands.options import INTERRUPTED, OK, USER_MISTAKE, Parser
 from privynet_opt.errors import DataWarning, PrivyNetOptError
+from privynet_opt.standard_streams import checked_stdout, never_fail_to_print
 
 COMMANDS = (
     run,
@@ -61,20 +61,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 2 the user's mistake, 3 nothing feasible, 4 a validated limit
         broken, 130 interrupted.
     """
-    _never_fail_to_print()
+    never_fail_to_print()
     warnings.formatwarning = _format_warning
-    parser = build_parser()
+    # Of large pictures, Pillow: they are resized, and what it holds for an attack it refuses.
+    warnings.filterwarnings("ignore", r"Image size \(\d+ pixels\) exceeds limit")
+    asked = argparse.Namespace(debug=False, kept_when_interrupted="Nothing was begun.")
     try:
-        asked = parser.parse_args(argv)
-        if asked.command is None:
-            parser.print_help()
-            return OK
-    except SystemExit as done:
-        return int(done.code or OK)
-    try:
-        code: int = asked.function(asked)
-        sys.stdout.flush()
-        return code
+        with checked_stdout():
+            code = _call(argv, asked)
+            sys.stdout.flush()
+            return code
     except PrivyNetOptError as error:
         if asked.debug:
             raise
@@ -85,7 +81,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _say(f"privynet-opt: interrupted. {asked.kept_when_interrupted}", INTERRUPTED)
     except BrokenPipeError:
         # The reader of stdout left (`| head`); nothing more can or need be said.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
 
 
@@ -105,10 +100,17 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _never_fail_to_print() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+def _call(argv: Sequence[str] | None, asked: argparse.Namespace) -> int:
+    parser = build_parser()
+    try:
+        parser.parse_args(argv, asked)
+    except SystemExit as done:
+        return int(done.code or OK)
+    if asked.command is None:
+        parser.print_help()
+        return OK
+    code: int = asked.function(asked)
+    return code
 
 
 def _format_warning(

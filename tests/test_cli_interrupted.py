@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from privynet_opt import api
+from privynet_opt import api, cli
 from privynet_opt.cli import main
 from privynet_opt.search_space import SearchSpace
 
@@ -33,6 +34,61 @@ def test_an_interrupted_run_ends_with_one_line(
     printed = capsys.readouterr()
     assert printed.err.startswith("privynet-opt: interrupted.")
     assert printed.err.count("\n") == 1
+
+
+INTERRUPTED_IMPORT = """\
+import runpy, sys
+
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupt())
+sys.argv = ["privynet-opt", "studies", *{more!r}]
+"""
+AS_MODULE = "runpy.run_module('privynet_opt', run_name='__main__')"
+
+
+def as_installed() -> str:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    script = setup["options.entry_points"]["console_scripts"].strip()
+    module, function = script.removeprefix("privynet-opt = ").split(":")
+    return f"from {module} import {function}\nsys.exit({function}())"
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("module", ["argparse", "privynet_opt.cli", "privynet_opt.cli_output"])
+@pytest.mark.parametrize("start", [AS_MODULE, as_installed()], ids=["module", "installed"])
+def test_control_c_while_the_command_is_loaded_is_one_line(module: str, start: str) -> None:
+    code = INTERRUPTED_IMPORT.format(module=module, more=[]) + start
+    done = python(code)
+    assert done.returncode == 130
+    assert done.stderr.startswith("privynet-opt: interrupted.")
+    assert done.stderr.count("\n") == 1
+    code = INTERRUPTED_IMPORT.format(module=module, more=["--debug"]) + start
+    assert python(code).stderr.endswith("\nKeyboardInterrupt\n")
+
+
+def test_control_c_before_a_command_is_known_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "build_parser", interrupt)
+    assert main(["studies"]) == 130
+    assert capsys.readouterr().err == "privynet-opt: interrupted. Nothing was begun.\n"
 
 
 def test_control_c_ends_a_search_after_the_trial_and_keeps_what_is_finished(
