@@ -7,13 +7,13 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import replace
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from privynet_opt.arguments import as_path, is_whole
 from privynet_opt.characterization.schema import GALLERY
 from privynet_opt.constraints import ConstraintsLike, parse_constraints
-from privynet_opt.errors import StudyError, TableError
+from privynet_opt.errors import OutputError, StudyError, TableError
 from privynet_opt.metrics import parse_objectives
 from privynet_opt.result import OptimizationResult
 from privynet_opt.study_sections import SearchSpec, read_search
@@ -105,11 +105,12 @@ def reopen(directory: str | Path, study: str | Path | None = None) -> Optimizati
     """
     from privynet_opt.saved import read_front
 
-    saved = read_front(Path(directory))
+    folder = as_path("directory", directory, OutputError)
+    saved = read_front(folder)
     settings = {name: saved[name] for name in ("objectives", "confidence", "extrapolate")}
     settings |= {name: saved["search"][name] for name in ("n_trials", "seed", "sampler")}
     result = optimize(saved["constraints"], study=study or saved["study_path"], **settings)
-    return replace(result, galleries=(Path(directory) / GALLERY, *result.galleries))
+    return replace(result, galleries=(folder / GALLERY, *result.galleries))
 
 
 def asked_study(
@@ -291,7 +292,7 @@ def _settings(study: SearchSpec, wanted: dict[str, Any]) -> SearchSpec:
     values["objectives"] = list(parse_objectives(values["objectives"]))
     values["constraints"] = [str(c) for c in parse_constraints(values["constraints"])]
     for name in ("n_trials", "seed"):
-        if isinstance(values[name], Integral) and not isinstance(values[name], bool):
+        if is_whole(values[name]):
             values[name] = int(values[name])
     faults: list[str] = []
     settings = read_search(Section(values, "", faults))

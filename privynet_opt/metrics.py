@@ -84,8 +84,13 @@ def parse_objectives(objectives: str | Iterable[str]) -> tuple[str, ...]:
         The names.
 
     Raises:
-        ConstraintError: On an unknown name, a name given twice, or none at all.
+        ConstraintError: On an unknown name, a name given twice, none at all, or what is no name.
     """
+    if not isinstance(objectives, Iterable):
+        raise ConstraintError(
+            f"`objectives` must be names of metrics, but got {objectives!r}. "
+            f"Choose from: {', '.join(sorted(METRICS))}."
+        )
     listed = [objectives] if isinstance(objectives, str) else list(objectives)
     names = tuple(check_metric(str(name).strip(), "objective") for name in listed)
     twice = sorted({name for name in names if names.count(name) > 1})

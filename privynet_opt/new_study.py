@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from privynet_opt.errors import DataError, StudyError
 from privynet_opt.files import write_atomically
-from privynet_opt.study_sections import LARGEST_IMAGE_SIZE
+from privynet_opt.study_sections import FEWEST_TRAINING, LARGEST_IMAGE_SIZE
 from privynet_opt.study_spec import STUDY_NAME, list_studies, load_study
 from privynet_opt.topology import CLOSED_FORM_STRATEGIES
 
@@ -135,7 +135,8 @@ def write_study(
     kind = kind_of(data)
     train, test = load_images(kind, data, image_size, skip_bad=skip_bad)
     shares = _shares(len(train), None if test is None else len(test))
-    if len(train.class_names) < 2 or min(shares.values()) < 1:
+    is_divisible = shares["score"] > 0 and shares["attacker"] >= FEWEST_TRAINING
+    if len(train.class_names) < 2 or not is_divisible:
         raise DataError(
             "`data` must have images of two classes or more, and enough to divide among cloud, "
             f"attacker and scoring, but {data} has {len(train):,} of {len(train.class_names)}. "

@@ -8,6 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from privynet_opt.arguments import as_path
+from privynet_opt.errors import OutputError
+
 if TYPE_CHECKING:
     import optuna
     import pandas as pd
@@ -96,16 +99,15 @@ class OptimizationResult:
             The comparison of predictions with measurements.
 
         Raises:
-            PrivyNetOptError: If nothing is recommended, or network, weights or images are not
-                usable.
+            PrivyNetOptError: If nothing is recommended, a setting is wrong, or network, weights or
+                images are not usable.
         """
         from privynet_opt.validation import validate
 
-        images = None if data is None else Path(data)
         if output is not None:
-            return validate(self, Path(output), k, images, weights, device, fidelity, skip_bad)
+            return validate(self, output, k, data, weights, device, fidelity, skip_bad)
         with tempfile.TemporaryDirectory() as folder:
-            return validate(self, Path(folder), k, images, weights, device, fidelity, skip_bad)
+            return validate(self, folder, k, data, weights, device, fidelity, skip_bad)
 
     def report(self, path: str | Path) -> Path:
         """Write the report: one HTML file that works without a network.
@@ -121,7 +123,7 @@ class OptimizationResult:
         """
         from privynet_opt.report.page import write_report
 
-        return write_report(self, Path(path))
+        return write_report(self, as_path("path", path, OutputError))
 
     def save(self, directory: str | Path) -> dict[str, Path]:
         """Write front, candidates and the Optuna study as files.
@@ -138,7 +140,7 @@ class OptimizationResult:
         """
         from privynet_opt.save import save_result
 
-        return save_result(self, Path(directory))
+        return save_result(self, as_path("directory", directory, OutputError))
 
     def __repr__(self) -> str:
         """Return the answer in a few lines."""

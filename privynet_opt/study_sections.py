@@ -18,6 +18,9 @@ makes one choice."""
 LARGEST_IMAGE_SIZE = 2048
 """Rows and columns in pixels: features and attackers of larger images fit no machine."""
 
+FEWEST_TRAINING = 2
+"""Images that train a network: one of them is held out to say when to stop."""
+
 DEFAULT_OBJECTIVES = ("accuracy", "psnr_db", "local_flops")
 
 
@@ -160,7 +163,7 @@ def read_search(section: Section) -> SearchSpec:
     search = SearchSpec(
         objectives=objectives,
         constraints=constraints,
-        n_trials=_positive(section, "n_trials", 1000),
+        n_trials=_whole(section, "n_trials", 1000),
         seed=section.take(
             "seed", int, 0, "be at least 0 and below 2**32", lambda seed: 0 <= seed < 2**32
         ),
@@ -184,12 +187,12 @@ def read_characterization(section: Section, space: SearchSpaceSpec) -> Character
     images = section.section("images", required=False)
     searched = section.section("searched", required=False)
     characterization = CharacterizationSpec(
-        n_cloud=_positive(images, "cloud", 20_000),
-        n_attacker=_positive(images, "attacker", 20_000),
-        n_score=_positive(images, "score", 2_000),
-        trained_topologies=_positive(section, "trained_topologies", 80),
-        repeated_seeds=_positive(section, "repeated_seeds", 3),
-        full_topologies=_positive(section, "full_topologies", 16),
+        n_cloud=_whole(images, "cloud", 20_000, FEWEST_TRAINING),
+        n_attacker=_whole(images, "attacker", 20_000, FEWEST_TRAINING),
+        n_score=_whole(images, "score", 2_000),
+        trained_topologies=_whole(section, "trained_topologies", 80),
+        repeated_seeds=_whole(section, "repeated_seeds", 3),
+        full_topologies=_whole(section, "full_topologies", 16),
         searched={cut: searched.take_list(cut, int) for cut in searched.values},
     )
     if bool(characterization.searched) != ("searched" in space.selection_strategies):
@@ -208,8 +211,5 @@ def read_characterization(section: Section, space: SearchSpaceSpec) -> Character
     return characterization
 
 
-def _positive(section: Section, key: str, default: int | None = None) -> int:
-    rule = ("be at least 1", lambda number: number >= 1)
-    if default is None:
-        return section.take(key, int, rule=rule[0], holds=rule[1])
-    return section.take(key, int, default, *rule)
+def _whole(section: Section, key: str, default: int, least: int = 1) -> int:
+    return section.take(key, int, default, f"be at least {least}", lambda number: number >= least)

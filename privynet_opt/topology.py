@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
+from privynet_opt.arguments import is_whole
 from privynet_opt.errors import TopologyError, did_you_mean
 
 CLOSED_FORM_STRATEGIES = ("random", "lda", "privacy", "privynet", "magnitude", "greedy")
@@ -53,7 +55,8 @@ class LocalTopology:
 
     Raises:
         TopologyError: On a strategy or a number of bits that does not exist, no filters, a seed
-            where none is used, or noise that is negative or infinite.
+            that is negative or where none is used, noise that is negative or infinite, or anything
+            of another type.
     """
 
     cut_layer: str
@@ -64,16 +67,27 @@ class LocalTopology:
     noise_std: float = 0.0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.cut_layer, str):
+            raise TopologyError(
+                f"`cut_layer` must be a name, but got cut_layer={self.cut_layer!r}. "
+                "Write for example 'conv6'."
+            )
         if self.selection_strategy not in SELECTION_STRATEGIES:
             raise TopologyError(
                 f"`selection_strategy` must be a known strategy, but got "
                 f"{self.selection_strategy!r}. "
-                + did_you_mean(self.selection_strategy, SELECTION_STRATEGIES)
+                + did_you_mean(str(self.selection_strategy), SELECTION_STRATEGIES)
             )
-        if self.kept_filters < 1:
+        if not is_whole(self.kept_filters) or self.kept_filters < 1:
             raise TopologyError(
-                f"`kept_filters` must be at least 1, but got kept_filters={self.kept_filters}. "
+                f"`kept_filters` must be a whole number from 1, but got "
+                f"kept_filters={self.kept_filters!r}. "
                 "Keep one or more output channels of the cut layer."
+            )
+        if not is_whole(self.selection_seed) or self.selection_seed < 0:
+            raise TopologyError(
+                "`selection_seed` must be a whole number from 0, but got "
+                f"selection_seed={self.selection_seed!r}. Leave it out for 0."
             )
         if self.selection_seed and self.selection_strategy not in SEEDED_STRATEGIES:
             raise TopologyError(
@@ -85,9 +99,9 @@ class LocalTopology:
                 f"`feature_bits` must be one of {', '.join(map(str, FEATURE_BITS))}, but got "
                 f"feature_bits={self.feature_bits}. Choose one of these."
             )
-        if not 0 <= self.noise_std < math.inf:
+        if not isinstance(self.noise_std, Real) or not 0 <= self.noise_std < math.inf:
             raise TopologyError(
-                f"`noise_std` must be at least 0 and finite, but got noise_std={self.noise_std}. "
+                f"`noise_std` must be at least 0 and finite, but got noise_std={self.noise_std!r}. "
                 "Give it in standard deviations of a channel, such as 0.5."
             )
 

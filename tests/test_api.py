@@ -150,6 +150,8 @@ def test_settings_replace_those_of_the_study(fitted_toy: Path) -> None:
         ({"constraints": "psnr <= 17"}, ConstraintError, "Did you mean 'psnr_db'"),
         ({"constraints": 17}, ConstraintError, "must be strings"),
         ({"objectives": ["acuracy"]}, ConstraintError, "Did you mean 'accuracy'"),
+        ({"objectives": 3}, ConstraintError, "`objectives` must be names of metrics, but got 3"),
+        ({"n_trials": "x"}, StudyError, "`n_trials` must be a whole number, but got 'x'"),
         ({"n_trials": 0}, StudyError, "`n_trials` must be at least 1, but got 0"),
         ({"n_trials": True}, StudyError, "`n_trials` must be a whole number"),
         ({"seed": -1}, StudyError, "`seed` must be at least 0"),

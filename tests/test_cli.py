@@ -187,6 +187,7 @@ def test_version_and_help_exit_with_zero(capsys: pytest.CaptureFixture[str]) -> 
         (["run", "--study", "cifar10", "--confidence", "90"], "between 0 and 1"),
         (["characterize", "--study", "cifar10", "--workers", "0"], "at least 1"),
         (["characterize", "--study", "cifar10", "--device", "gpu"], "'cuda'"),
+        (["validate", "out", "--neighbours", "-1"], "must be at least 0, but got -1"),
         (["characterize", "--study", "cifra10"], "Did you mean 'cifar10'?"),
     ],
 )

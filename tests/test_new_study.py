@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.cli import main
@@ -90,6 +91,14 @@ def test_mistakes_are_named_before_anything_is_written(tmp_path: Path, images: P
         np.savez(few, images=np.zeros((len(labels), 8, 8, 3), dtype=np.uint8), labels=labels)
         with pytest.raises(DataError, match=r"images of two classes .* but .*few\.npz has"):
             write_study(tmp_path / "a", "small_cnn", few, image_size=8)
+    for part, n in (("train", 2), ("test", 1)):  # one to train the cloud, one for the attacker
+        for name in ("cat", "dog"):
+            (tmp_path / "parts" / part / name).mkdir(parents=True)
+        for index in range(n):
+            place = tmp_path / "parts" / part / ("cat", "dog")[index] / "0.png"
+            Image.new("RGB", (8, 8)).save(place)
+    with pytest.raises(DataError, match=r"enough to divide .* has 2 of 2"):
+        write_study(tmp_path / "a", "small_cnn", tmp_path / "parts", image_size=8)
     with pytest.raises(StudyError, match="letters, digits"):
         write_study(tmp_path / "a b", "resnet18", images)
     with pytest.raises(StudyError, match="60 at most, but got 'nnn"):
@@ -100,6 +109,20 @@ def test_mistakes_are_named_before_anything_is_written(tmp_path: Path, images: P
     write_study(tmp_path / "a", "small_cnn", images, image_size=8)
     with pytest.raises(StudyError, match="must not replace a study"):
         write_study(tmp_path / "a", "small_cnn", images, image_size=8)
+
+
+def test_a_large_picture_is_resized_without_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)  # of 64
+    for name, grey in (("dark", 0), ("light", 255)):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        for number in range(4):
+            path = tmp_path / "own" / name / f"{number}.png"
+            Image.new("RGB", (8, 8), (grey, number, grey)).save(path)
+    data = ["--data", str(tmp_path / "own"), "--image-size", "4"]
+    assert main(["new-study", str(tmp_path / "s"), "--network", "small_cnn", *data]) == 0
+    assert not [w for w in recwarn if "exceeds limit" in str(w.message)]
 
 
 def test_own_digits_are_not_replaced_by_the_packages_own(tmp_path: Path, images: Path) -> None:

@@ -111,6 +111,23 @@ def test_a_binary_file_is_refused(tmp_path: Path) -> None:
         ('"lda"', '"ldaa"', ["`search_space.selection_strategies`", "Did you mean 'lda'?"]),
         ('["random", "lda"', '["lda", "lda"', ["must name each entry once"]),
         ("[1, 2, 4", "[0, 2, 4", ["`search_space.kept_filters` must be at least 1 each"]),
+        (
+            '["random", "lda", "privacy"]',
+            "[]",
+            ["`search_space.selection_strategies` must be a list of texts", "an empty one"],
+        ),
+        (
+            "[search_space]",
+            "[search_space]\nfeature_bits = []",
+            ["`search_space.feature_bits` must be a list of whole numbers, but got an empty one"],
+        ),
+        ("cloud = 100", "cloud = 1", ["`characterization.images.cloud` must be at least 2, but"]),
+        (
+            "attacker = 100",
+            "attacker = 1",
+            ["`characterization.images.attacker` must be at least 2"],
+        ),
+        ("score = 50", "score = 0", ["`characterization.images.score` must be at least 1, but"]),
         ("[1, 2, 4", "[1.5, 2, 4", ["must be a list of whole numbers"]),
         ('sampler = "nsga2"', 'sampler = "tp"', ["`search.sampler`", "Did you mean 'tpe'?"]),
         ("confidence = 0.9", "confidence = 90", ["`search.confidence` must lie between 0 and 1"]),

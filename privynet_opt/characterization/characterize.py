@@ -16,12 +16,14 @@ from tqdm import tqdm
 from privynet_opt.characterization.job import Job, forget, run_job
 from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.characterization.parallel import run_jobs, threads_per_worker
-from privynet_opt.characterization.plan import plan, spread_topologies
+from privynet_opt.characterization.plan import plan, planned_training, spread_topologies
+from privynet_opt.characterization.schema import TRAINED_FIDELITIES
 from privynet_opt.characterization.side_attack import DOUBLED, N_TOPOLOGIES, SideAttack
 from privynet_opt.characterization.study_inputs import SPLIT_SEED, StudyInputs
 from privynet_opt.characterization.table_files import copy_study_file, write_table
 from privynet_opt.datasets.load import kind_of, load_images
 from privynet_opt.errors import DataError, StudyError
+from privynet_opt.networks.device import checked_device
 
 if TYPE_CHECKING:
     from privynet_opt.study_spec import StudySpec
@@ -60,7 +62,8 @@ def characterize(
             ``"amortised"`` with networks that serve every subset of a cut, ``"standard"`` and
             ``"full"`` train networks of their own for a spread of topologies.
         workers: Processes; each measures another cut.
-        n_trained: Topologies that are trained; None takes the study's number.
+        n_trained: Topologies that are trained, all the study has if it is more, which is told on
+            stderr; None takes the study's number.
         notes: Where the ``"data"`` and the ``"weights"`` come from, for the provenance.
         start: Where the networks of trained fidelities start: ``"scratch"``, or ``"amortised"``
             for the cut's amortised networks, which are trained first where they are missing.
@@ -80,7 +83,7 @@ def characterize(
         Path of the table.
 
     Raises:
-        PrivyNetOptError: If network, weights, data or output folder are not usable.
+        PrivyNetOptError: If network, weights, data, device or output folder are not usable.
     """
     if start != "scratch" and (double_capacity or attacker_data is not None):
         raise StudyError(
@@ -97,12 +100,17 @@ def characterize(
             "`start` must be scratch where a study codes features or adds noise, since amortised "
             f"networks know neither, but got {start!r}. Leave --start out."
         )
+    checked = checked_device(device)
     output = output.resolve()
     inputs = StudyInputs.load(spec, data, weights, skip_bad)
     cuts = inputs.cuts
     folder, table = MeasurementFolder(output), output / "characterization.csv"
     folder.claim(inputs.identity(start), table)
     wanted = plan(spec, cuts, fidelities, n_trained)
+    n_planned = len(planned_training(spec, cuts, n_trained))
+    if n_trained is not None and n_trained > n_planned and {*fidelities} & {*TRAINED_FIDELITIES}:
+        fewer = f"the study has {n_planned:,} topologies to train, not {n_trained:,}: all of them"
+        print(f"privynet-opt: {fewer} are trained", file=sys.stderr)
     attacks = [DOUBLED] if double_capacity else []
     if attacker_data is not None:
         attacks.append(_other_images(spec, attacker_data, skip_bad))
@@ -131,7 +139,7 @@ def characterize(
         )
         for cut in in_order
     ]
-    described = inputs.sidecar(torch.device(device), notes, start) | _extensions(table)
+    described = inputs.sidecar(checked, notes, start) | _extensions(table)
 
     def write() -> None:
         rows = folder.rows()
@@ -170,15 +178,18 @@ def _extensions(table: Path) -> dict[str, Any]:
 
 def _other_images(spec: StudySpec, data: Path, skip_bad: bool) -> SideAttack:
     """Return an attacker with images of another kind, as many as the others have."""
-    images, _ = load_images(kind_of(data), data, spec.data.image_size, (), skip_bad)
+    option = "--attacker-data"
+    images, _ = load_images(kind_of(data), data, spec.data.image_size, (), skip_bad, option)
     wanted = spec.characterization.n_attacker
     if len(images) < wanted:
         raise DataError(
-            f"`--attacker-data` must have the {wanted:,} images of the usual attacker or more, so "
+            f"`{option}` must have the {wanted:,} images of the usual attacker or more, so "
             f"that only their kind differs, but {data} has {len(images):,}. Give more images."
         )
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(SPLIT_SEED))
-    return SideAttack(data.stem, images.take(order[:wanted]))
+    theirs = images.take(order[:wanted])
+    theirs.check_attackable(option)
+    return SideAttack(data.stem, theirs)
 
 
 @contextmanager

@@ -68,20 +68,16 @@ def trained_topologies(
     Args:
         grids: Counts of kept filters of each cut, in the order of the network.
         strategies: Selection strategies of the study.
-        n_trained: How many topologies, repeats of a seed included.
+        n_trained: How many topologies, repeats of a seed included; all there are if it is more.
         n_seeds: Seeds with which a few random subsets are repeated, so that their spread is known.
 
     Returns:
         Distinct topologies, spread over cuts, counts (evenly on the grid's scale) and
         strategies. About one cut in four repeats its middle count with every seed.
     """
-    repeats = [
-        LocalTopology(cut, grid[min(len(grid) // 2, len(grid) - 2)], "random", seed)
-        for cut, grid in list(grids.items())[1::4]
-        for seed in range(n_seeds)
-        if len(grid) > 1  # all channels are one subset, whatever the seed
-    ]
-    chosen = dict.fromkeys(repeats[:n_trained] if "random" in strategies else [])
+    repeats = _repeats(grids, strategies, n_seeds)
+    n_trained = min(n_trained, len(trainable_topologies(grids, strategies, n_seeds)))
+    chosen = dict.fromkeys(repeats[:n_trained])
     index = 0
     while len(chosen) < n_trained and index < 100 * n_trained:
         turn, position = divmod(index, len(grids))
@@ -92,6 +88,37 @@ def trained_topologies(
         chosen.setdefault(LocalTopology(cut, count, strategy))
         index += 1
     return list(chosen)
+
+
+def trainable_topologies(
+    grids: dict[str, list[int]], strategies: Sequence[str], n_seeds: int
+) -> list[LocalTopology]:
+    """List what `trained_topologies` chooses from, each once.
+
+    Args:
+        grids: Counts of kept filters of each cut.
+        strategies: Selection strategies of the study.
+        n_seeds: Seeds with which a few random subsets are repeated.
+    """
+    drawn_once = [
+        topology
+        for cut, grid in grids.items()
+        for topology in screen_topologies(cut, grid, strategies, n_seeds=1)
+    ]
+    return list(dict.fromkeys([*_repeats(grids, strategies, n_seeds), *drawn_once]))
+
+
+def _repeats(
+    grids: dict[str, list[int]], strategies: Sequence[str], n_seeds: int
+) -> list[LocalTopology]:
+    if "random" not in strategies:
+        return []
+    return [
+        LocalTopology(cut, grid[min(len(grid) // 2, len(grid) - 2)], "random", seed)
+        for cut, grid in list(grids.items())[1::4]
+        for seed in range(n_seeds)
+        if len(grid) > 1  # all channels are one subset, whatever the seed
+    ]
 
 
 def sent_otherwise(

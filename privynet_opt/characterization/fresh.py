@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from privynet_opt.characterization.bank import build_bank
 from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.gallery import Gallery
@@ -21,6 +19,7 @@ from privynet_opt.characterization.provenance import circumstances, fidelities_a
 from privynet_opt.characterization.schema import GALLERY
 from privynet_opt.characterization.study_inputs import StudyInputs
 from privynet_opt.networks.cuts import choose_cuts
+from privynet_opt.networks.device import checked_device
 from privynet_opt.topology import LocalTopology
 
 if TYPE_CHECKING:
@@ -86,8 +85,9 @@ def measure_again(
         The rows, in the order of the topologies.
 
     Raises:
-        PrivyNetOptError: If network, weights, images or folder are not usable.
+        PrivyNetOptError: If network, weights, images, device or folder are not usable.
     """
+    checked = checked_device(device)
     inputs = StudyInputs.load(spec, data, weights, skip_bad)
     own = json.dumps(inputs.identity(), sort_keys=True)
     place = output / hashlib.sha256(own.encode()).hexdigest()[:12]
@@ -96,7 +96,7 @@ def measure_again(
     missing = [topology for topology, key in keys.items() if not folder.has(key)]
     for name in dict.fromkeys(topology.cut_layer for topology in missing):
         (cut,) = choose_cuts(inputs.cuts, [name])
-        source = FeatureSource(inputs.backbone, cut, inputs.splits, torch.device(device), keep=True)
+        source = FeatureSource(inputs.backbone, cut, inputs.splits, checked, keep=True)
         bank = build_bank(source).with_searched(searched or {})
         gallery = Gallery(place / GALLERY, bank.score_images, bank.score_labels)
         for topology in missing:
@@ -106,6 +106,6 @@ def measure_again(
     return FreshMeasurements(
         rows=tuple(folder.get(key) for key in keys.values()),
         identity=json.loads(own),
-        circumstances=circumstances(torch.device(device)),
+        circumstances=circumstances(checked),
         gallery=place / GALLERY,
     )

@@ -40,6 +40,7 @@ from privynet_opt.characterization.subset_search import search_subset
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import Backbone, load_backbone
 from privynet_opt.networks.cuts import Cut
+from privynet_opt.networks.device import checked_device
 from privynet_opt.topology import LocalTopology
 
 STEMS = Stems()
@@ -132,9 +133,13 @@ def run_job(job: Job) -> None:
 
     Args:
         job: The cut and what is wanted of it.
+
+    Raises:
+        NetworkError: If the job's device is not there.
     """
     if job.is_done():
         return
+    device = checked_device(job.device)  # of this machine, which need not be the one that asked
     missing = job.missing()
     torch.set_num_threads(job.threads)
     folder = MeasurementFolder(job.output)
@@ -144,8 +149,7 @@ def run_job(job: Job) -> None:
     needs_search = any(t.selection_strategy == "searched" for t, _ in missing)
     trains = needs_search or any(fidelity != "screen" for _, fidelity in missing)
     trains |= any(attack.missing(folder) for attack in job.side_attacks)
-    device, keep = torch.device(job.device), trains or None
-    source = FeatureSource(backbone, job.cut, job.splits, device, keep, STEMS)
+    source = FeatureSource(backbone, job.cut, job.splits, device, trains or None, STEMS)
     bank = build_bank(source)
     unscored = _at("amortised", missing)
     trained = [(t, fidelity) for fidelity in TRAINED_FIDELITIES for t in _at(fidelity, missing)]

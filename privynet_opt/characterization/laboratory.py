@@ -29,6 +29,7 @@ from privynet_opt.characterization.taking_over import (
     table_of_study,
     take_over,
 )
+from privynet_opt.networks.device import checked_device
 from privynet_opt.topology import LocalTopology
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Laboratory:
             by fidelity.
 
     Raises:
-        PrivyNetOptError: If network, weights, images or folder are not usable.
+        PrivyNetOptError: If network, weights, images, device or folder are not usable.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Laboratory:
     ) -> None:
         self.spec = spec
         self.output = output.resolve()
-        self.device = torch.device(device)
+        self.device = checked_device(device)
         self.inputs = StudyInputs.load(spec, data, weights, skip_bad)
         self.cuts = {profile.name: profile for profile in self.inputs.profiles()}
         self.folder = MeasurementFolder(self.output)

@@ -111,7 +111,7 @@ def load_splits(spec: StudySpec, data: Path | None, skip_bad: bool = False) -> S
         The cloud's, the attacker's and the scored images.
 
     Raises:
-        DataError: If the images cannot be read or are too few.
+        DataError: If the images cannot be read, are too few, or the attacker's are all the same.
     """
     train, test = load_images(
         spec.data.name, data, spec.data.image_size, spec.data.classes, skip_bad
@@ -120,4 +120,5 @@ def load_splits(spec: StudySpec, data: Path | None, skip_bad: bool = False) -> S
     divided = split(
         train, test, settings.n_cloud, settings.n_attacker, settings.n_score, SPLIT_SEED
     )
+    divided.attacker.check_attackable("--data")
     return replace(divided, mirrorable=spec.data.mirrorable)

@@ -124,6 +124,21 @@ def positive(text: str) -> int:
     return number
 
 
+def from_zero(text: str) -> int:
+    """Read a whole number from 0.
+
+    Args:
+        text: What the user wrote.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is less.
+    """
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"must be at least 0, but got {text}")
+    return number
+
+
 def decibels(text: str) -> float:
     """Read a finite number of decibels from 0.
 

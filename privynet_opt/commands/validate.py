@@ -13,6 +13,7 @@ from privynet_opt.commands.options import (
     add_measuring,
     add_result,
     finish,
+    from_zero,
 )
 
 
@@ -32,7 +33,7 @@ def add_to(commands: Commands) -> None:
     add = parser.add_argument
     add_result(add)
     add_measuring(add)
-    add("--neighbours", type=int, default=5, metavar="K", help="how many neighbours (5)")
+    add("--neighbours", type=from_zero, default=5, metavar="K", help="how many neighbours (5)")
     add(
         "--fidelity",
         choices=TRAINED_FIDELITIES,
@@ -55,7 +56,7 @@ def validate(asked: argparse.Namespace) -> int:
 
     result = reopen(asked.result)
     validation = result.validate(
-        k=max(0, asked.neighbours),
+        k=asked.neighbours,
         data=asked.data,
         weights=asked.weights,
         device=asked.device,

@@ -66,6 +66,21 @@ class ImageSet:
         wanted = labels >= 0
         return ImageSet(self.images[wanted], labels[wanted], tuple(names))
 
+    def check_attackable(self, option: str) -> None:
+        """Check that an attacker who trains on these images has something to learn.
+
+        Args:
+            option: What they were given by, for the message: ``"--data"``.
+
+        Raises:
+            DataError: If all are the same image.
+        """
+        if all(torch.equal(image, self.images[0]) for image in self.images[1:]):
+            raise DataError(
+                f"`{option}` must hold images that differ, but the {len(self):,} that train the "
+                "attacker are all the same. Check the files."
+            )
+
     def sha256(self) -> str:
         """Return a hash over pixels and labels."""
         digest = hashlib.sha256(self.images.contiguous().numpy().tobytes())

@@ -20,6 +20,9 @@ from privynet_opt.errors import DataError
 KNOWN_NAMES = ("digits", *SOURCES)
 """What a study calls data that are not a user's own."""
 
+DATA_OPTION = "--data"
+"""What messages call the place of the images, unless they were given by another option."""
+
 MOST_NAMED = 5
 """Arrays of a file that an error names."""
 
@@ -30,6 +33,7 @@ def load_images(
     image_size: int,
     classes: Sequence[str] = (),
     skip_bad: bool = False,
+    option: str = DATA_OPTION,
 ) -> tuple[ImageSet, ImageSet | None]:
     """Load a data set.
 
@@ -42,6 +46,7 @@ def load_images(
         image_size: Rows and columns the network is given; images of another size are resized.
         classes: Names of the classes to keep; none keeps all.
         skip_bad: Leave out files of a folder that cannot be decoded, and warn of them.
+        option: What `directory` was given by, for messages.
 
     Returns:
         Training images, and test images if the source keeps them apart.
@@ -50,7 +55,12 @@ def load_images(
         DataError: If nothing is there, it is no folder and no ``.npz``, a file cannot be read,
             shapes and labels are wrong, or there is no such class.
     """
-    train, test = _load_all(name, directory, image_size, skip_bad)
+    try:
+        train, test = _load_all(name, directory, image_size, skip_bad)
+    except DataError as error:
+        if option == DATA_OPTION:
+            raise
+        raise DataError(str(error).replace(f"`{DATA_OPTION}`", f"`{option}`")) from error
     if classes:
         train = train.of_classes(classes)
         test = None if test is None else test.of_classes(classes)

@@ -22,9 +22,10 @@ from privynet_opt.characterization.recipes import FROM_SCRATCH
 from privynet_opt.deploy.cloud_model import MODEL, CloudModel, load_cloud_model
 from privynet_opt.deploy.feature_folder import FeatureFolder
 from privynet_opt.deploy.training_claim import claim, read_json
-from privynet_opt.errors import BundleError, NetworkError
+from privynet_opt.errors import BundleError
 from privynet_opt.files import prepare_output, write_atomically
 from privynet_opt.networks.cloud import train_cloud_network
+from privynet_opt.networks.device import checked_device
 
 RECIPE = FROM_SCRATCH["full"].cloud
 
@@ -64,20 +65,17 @@ def train_cloud(
     Raises:
         BundleError: If features are missing, damaged or too few, or a finished training's files
             are damaged.
-        NetworkError: If the device is not there.
+        NetworkError: If `device` is unknown or not there.
         OutputError: If the folder was begun with something else or cannot be written to.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise NetworkError(
-            "`--device` must be there, but torch finds no CUDA device. Leave --device out."
-        )
+    checked = checked_device(device)
     folder.check()
     recipe = RECIPE if epochs is None else replace(RECIPE, max_epochs=epochs, min_steps=0)
     claim(prepare_output(output), folder, recipe, seed)
     if (output / MODEL).exists() and (output / METRICS).exists():
         load_cloud_model(output)
         return read_json(output / METRICS)
-    data = _TrainingData.of(folder, seed, torch.device(device))
+    data = _TrainingData.of(folder, seed, checked)
     network, trained = train_cloud_network(
         data.features,
         data.labels,

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from privynet_opt.api import optimize, with_settings
-from privynet_opt.errors import StudyError, TableError
+from privynet_opt.arguments import as_path, path_or_none, weights_or_none
+from privynet_opt.errors import DataError, OutputError, StudyError, TableError
 from privynet_opt.files import prepare_output
 from privynet_opt.proxies.fit import trained_rows
 from privynet_opt.search_space import SearchSpace
@@ -102,6 +103,9 @@ def tune(
             kept.
     """
     seconds = parse_budget(budget)
+    if not callable(clock):
+        raise StudyError(f"`clock` must be a function, but got {clock!r}. Leave it out.")
+    images, weights = path_or_none("data", data, DataError), weights_or_none(weights)
     spec = with_settings(constraints, study, objectives=objectives, confidence=confidence)
     if not spec.search_space.can_be_listed:
         raise StudyError(
@@ -109,13 +113,12 @@ def tune(
             f"`noise_std` is {list(spec.search_space.noise_std or ())} and any value in it is one. "
             "Add one that divides the range to study.toml, such as 0.25 for [0.0, 1.0]."
         )
-    folder = prepare_output(Path(output or f"privynet-opt-{spec.name}-tuned"))
-    diary = Diary.open(folder / "tuning.json", spec.search, spec.search_space)
+    folder = as_path("output", output or f"privynet-opt-{spec.name}-tuned", OutputError)
+    diary = Diary.open(prepare_output(folder) / "tuning.json", spec.search, spec.search_space)
     time_left = Budget(seconds, diary.spent_seconds, clock)
 
     from privynet_opt.characterization.laboratory import Laboratory
 
-    images = None if data is None else Path(data)
     laboratory = Laboratory(spec, folder, images, weights, device, skip_bad)
     channels = {name: cut.channels for name, cut in laboratory.cuts.items()}
     space = SearchSpace.of_study(spec, channels, laboratory.searched)

@@ -54,6 +54,25 @@ characterize(load_study(sys.argv[1]), None, None, Path(sys.argv[2]))
 """A run of its own process, with as little training as `short_recipes` gives the others."""
 
 
+@pytest.mark.parametrize(
+    ("fidelity", "n_trained", "told"),
+    [
+        ("standard", 10**6, "privynet-opt: the study has 23 topologies to train, not 1,000,000"),
+        ("standard", 23, ""),
+        ("standard", None, ""),
+        ("screen", 10**6, ""),
+    ],
+)
+def test_more_topologies_than_there_are_is_told(
+    study, tmp_path, monkeypatch, capsys, fidelity, n_trained, told
+):
+    monkeypatch.setattr("privynet_opt.characterization.characterize.run_jobs", lambda *_: None)
+    characterize(study, None, None, tmp_path, fidelities=(fidelity,), n_trained=n_trained)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "to train" in line]
+    assert len(lines) == bool(told)
+    assert all(line.startswith(told) for line in lines)
+
+
 def test_cuts_are_in_the_order_of_the_network_however_the_study_lists_them(study):
     space = replace(study.search_space, cut_layers=("conv4", "conv1"))
     inputs = StudyInputs.load(replace(study, search_space=space))

@@ -8,13 +8,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from privynet_opt.characterization import design
 from privynet_opt.characterization.design import (
     kept_grid,
     screen_topologies,
     sent_otherwise,
+    trainable_topologies,
     trained_topologies,
 )
-from privynet_opt.topology import SELECTION_STRATEGIES
+from privynet_opt.topology import CLOSED_FORM_STRATEGIES, SELECTION_STRATEGIES, LocalTopology
 
 GRIDS = {f"conv{n}": [1, 2, 4, 8, 16, 32, 64] for n in range(1, 9)}
 
@@ -64,6 +66,22 @@ def test_a_small_space_is_exhausted_rather_than_repeated():
     topologies = trained_topologies({"conv1": [1, 2]}, ("lda",), 10, n_seeds=3)
     assert {t.kept_filters for t in topologies} == {1, 2}
     assert len(topologies) == 2
+
+
+def test_more_topologies_than_there_are_are_all_of_them_at_once(monkeypatch):
+    everything = trainable_topologies(GRIDS, CLOSED_FORM_STRATEGIES, n_seeds=3)
+    assert len(everything) == len(set(everything)) == 8 * (6 * 6 + 1) + 2 * 2
+    allowed = iter(range(200 * len(everything)))
+
+    def counted(*fields):
+        next(allowed)
+        return LocalTopology(*fields)
+
+    monkeypatch.setattr(design, "LocalTopology", counted)
+    found = trained_topologies(GRIDS, CLOSED_FORM_STRATEGIES, 10**9, n_seeds=3)
+    assert len(found) == len(everything)
+    assert set(found) == set(everything)
+    assert found[:60] == trained_topologies(GRIDS, CLOSED_FORM_STRATEGIES, 60, n_seeds=3)
 
 
 def test_each_choice_of_filters_is_sent_once_more_with_bits_and_noise_of_its_own():
