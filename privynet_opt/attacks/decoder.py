@@ -1,9 +1,9 @@
 """The trained attacker: a residual convolutional decoder of its own for one topology.
 
-It starts from what the closed-form attacker recovers and learns what that one cannot express.
-Where there is nothing to learn it can end up weaker; the stronger of the two is what counts. Its
-trunk of residual blocks works on the grid of the features, or a grid near it, and one pixel shuffle
-brings it to image size.
+It starts from what the closed-form attacker recovers and learns what that one cannot express;
+where no epoch makes it better on held-out images, it recovers just that. Its trunk of residual
+blocks works on the grid of the features, or a grid near it, and one pixel shuffle brings it to
+image size.
 """
 
 from __future__ import annotations
@@ -157,7 +157,10 @@ def train_decoders(
         each = recovered.chunk(len(stack), 1)
         return torch.stack([functional.mse_loss(own, truth) for own in each])
 
-    epochs = train(stack.whole, losses, len(features), recipe, seed, n_stacked=len(stack))
+    n_images, n_stacked = len(features), len(stack)
+    epochs = train(
+        stack.whole, losses, n_images, recipe, seed, keep_start=True, n_stacked=n_stacked
+    )
     return list(zip(stack.networks(), epochs, strict=True))
 
 

@@ -56,7 +56,7 @@ def _tune_decoder(
             recovered = network(seen[positions].float(), linear[positions], explained)
         return functional.mse_loss(recovered, attacker[1][positions].float())
 
-    (epochs,) = train(decoder, loss, len(seen), recipe, seed, is_trained=True)
+    (epochs,) = train(decoder, loss, len(seen), recipe, seed, keep_start=True)
     return replace(networks, decoder=decoder, seed=seed, epochs=(epochs, networks.epochs[1]))
 
 
@@ -96,7 +96,7 @@ def fine_tune(
         )
 
     torch.manual_seed(seed)  # dropout
-    (epochs,) = train(network, loss, len(heard), recipes[1], seed, is_trained=True)
+    (epochs,) = train(network, loss, len(heard), recipes[1], seed, keep_start=True)
     return replace(adapted, cloud=network, epochs=(adapted.epochs[0], epochs))
 
 

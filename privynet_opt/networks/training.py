@@ -68,7 +68,7 @@ def train(
     recipe: TrainingRecipe,
     seed: int,
     checkpoint: Path | None = None,
-    is_trained: bool = False,
+    keep_start: bool = False,
     generators: Sequence[torch.Generator] = (),
     watch: Callable[[int, float], None] | None = None,
     n_stacked: int = 1,
@@ -87,8 +87,8 @@ def train(
         seed: Seed of the order of images.
         checkpoint: File that keeps the state after each epoch; a training that finds it goes on
             from there. None keeps nothing.
-        is_trained: Whether the network was trained before: then it stays as it is unless an epoch
-            makes it better on the held-out images.
+        keep_start: Whether the network is worth something before: then it stays as it is unless
+            an epoch makes it better on the held-out images.
         generators: Others than torch's own that the loss draws from; a training that goes on draws
             as if it had not been stopped.
         watch: Called after each epoch with the epochs trained and the mean held-out loss.
@@ -113,8 +113,7 @@ def train(
         means: list[float] = (torch.stack(losses).sum(0) / (n_images - n_fit)).tolist()
         return means
 
-    if is_trained:
-        run.best_losses = held_out_losses()
+    start = (held_out_losses(), copy.deepcopy(network.state_dict())) if keep_start else None
     if checkpoint is not None and checkpoint.exists():
         run.load(checkpoint)
     while run.epoch < recipe.max_epochs and run.unfinished():
@@ -127,6 +126,8 @@ def train(
             run.save(checkpoint)
         if watch is not None:
             watch(run.epoch, sum(reached) / n_stacked)
+    if start is not None:
+        run.prefer(*start)
     network.load_state_dict(run.best_state)
     network.eval()
     return tuple(min(run.epoch, best + recipe.patience) for best in run.best_epochs)
@@ -192,10 +193,17 @@ class _Run:
             if held_out_losses[index] < self.best_losses[index]:
                 self.best_losses[index] = held_out_losses[index]
                 self.best_epochs[index] = self.epoch
-                for name, best in self.best_state.items():
-                    part_of(best, self.n_stacked, index).copy_(
-                        part_of(reached[name], self.n_stacked, index)
-                    )
+                self._take(reached, index)
+
+    def prefer(self, losses: list[float], state: dict[str, Tensor]) -> None:
+        """Go back to a state from before the first epoch where none of them was better."""
+        for index in range(self.n_stacked):
+            if losses[index] <= self.best_losses[index]:
+                self._take(state, index)
+
+    def _take(self, state: dict[str, Tensor], index: int) -> None:
+        for name, best in self.best_state.items():
+            part_of(best, self.n_stacked, index).copy_(part_of(state[name], self.n_stacked, index))
 
     def save(self, path: Path) -> None:
         state = {

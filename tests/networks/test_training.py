@@ -61,6 +61,20 @@ def test_the_best_epoch_is_kept_and_not_the_last():
     assert float(squared_error(other, torch.arange(200))) == after_one_epoch > before
 
 
+def test_stacked_networks_are_left_as_they_began_each_by_itself():
+    pair = nn.Module()
+    pair.weights = nn.Parameter(torch.zeros(2))
+
+    def losses(network, positions):
+        distances = (network.weights - torch.tensor([-1.0, 1.0])).abs()
+        return -network.weights if network.training else distances  # both rise, to the second's end
+
+    recipe = TrainingRecipe(max_epochs=3, patience=3, batch_size=200)
+    assert train(pair, losses, 200, recipe, seed=0, keep_start=True, n_stacked=2) == (3, 3)
+    assert pair.weights[0] == 0.0
+    assert pair.weights[1] > 0.0
+
+
 @pytest.mark.parametrize("killed_after", [1, 5])
 def test_a_killed_training_ends_with_the_weights_of_an_undisturbed_one(tmp_path, killed_after):
     undisturbed = linear()
@@ -165,7 +179,7 @@ def test_a_trained_network_stays_as_it_is_where_training_does_not_help():
     train(network, squared_error, 200, RECIPE, seed=0)
     before = [p.clone() for p in network.parameters()]
     wild = TrainingRecipe(max_epochs=1, patience=1, batch_size=100, peak_learning_rate=10.0)
-    train(network, squared_error, 200, wild, seed=0, is_trained=True)
+    train(network, squared_error, 200, wild, seed=0, keep_start=True)
     assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
     train(network, squared_error, 200, wild, seed=0)
     assert not all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
