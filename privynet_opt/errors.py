@@ -50,7 +50,7 @@ class OutputError(PrivyNetOptError, OSError):
 
 
 class DataWarning(UserWarning):
-    """Images were left out, as the user allowed."""
+    """Less is taken than the user named: an image, a folder, a number of topologies."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -16,8 +16,7 @@ from tqdm import tqdm
 from privynet_opt.characterization.job import Job, forget, run_job
 from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.characterization.parallel import run_jobs, threads_per_worker
-from privynet_opt.characterization.plan import plan, planned_training, spread_topologies
-from privynet_opt.characterization.schema import TRAINED_FIDELITIES
+from privynet_opt.characterization.plan import plan, spread_topologies
 from privynet_opt.characterization.side_attack import DOUBLED, N_TOPOLOGIES, SideAttack
 from privynet_opt.characterization.study_inputs import SPLIT_SEED, StudyInputs
 from privynet_opt.characterization.table_files import copy_study_file, write_table
@@ -62,8 +61,8 @@ def characterize(
             ``"amortised"`` with networks that serve every subset of a cut, ``"standard"`` and
             ``"full"`` train networks of their own for a spread of topologies.
         workers: Processes; each measures another cut.
-        n_trained: Topologies that are trained, all the study has if it is more, which is told on
-            stderr; None takes the study's number.
+        n_trained: Topologies that are trained, all the study has if it is more, which is warned
+            of; None takes the study's number.
         notes: Where the ``"data"`` and the ``"weights"`` come from, for the provenance.
         start: Where the networks of trained fidelities start: ``"scratch"``, or ``"amortised"``
             for the cut's amortised networks, which are trained first where they are missing.
@@ -107,10 +106,6 @@ def characterize(
     folder, table = MeasurementFolder(output), output / "characterization.csv"
     folder.claim(inputs.identity(start), table)
     wanted = plan(spec, cuts, fidelities, n_trained)
-    n_planned = len(planned_training(spec, cuts, n_trained))
-    if n_trained is not None and n_trained > n_planned and {*fidelities} & {*TRAINED_FIDELITIES}:
-        fewer = f"the study has {n_planned:,} topologies to train, not {n_trained:,}: all of them"
-        print(f"privynet-opt: {fewer} are trained", file=sys.stderr)
     attacks = [DOUBLED] if double_capacity else []
     if attacker_data is not None:
         attacks.append(_other_images(spec, attacker_data, skip_bad))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from privynet_opt.characterization.design import (
     trained_topologies,
 )
 from privynet_opt.characterization.schema import TRAINED_FIDELITIES
-from privynet_opt.errors import StudyError
+from privynet_opt.errors import DataWarning, StudyError
 from privynet_opt.topology import LocalTopology
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def plan(
         spec: The study.
         cuts: Its cuts.
         fidelities: What is measured.
-        n_trained: Topologies that are trained; None takes the study's number.
+        n_trained: Topologies that are trained, fewer where the study has fewer, which is warned of;
+            None takes the study's number.
 
     Returns:
         Topology and fidelity pairs by cut layer; every trained topology is screened as well, and
@@ -78,6 +80,9 @@ def plan(
     space, settings = spec.search_space, spec.characterization
     grids = {cut.name: kept_grid(space.kept_filters, cut.channels) for cut in cuts}
     trained = planned_training(spec, cuts, n_trained)
+    if n_trained is not None and n_trained > len(trained) and {*fidelities} & {*TRAINED_FIDELITIES}:
+        told = f"the study has {len(trained):,} topologies to train, not {n_trained:,}: all of them"
+        warnings.warn(f"{told} are trained", DataWarning, stacklevel=2)
     converged = spread_topologies(spec, cuts, n_trained, settings.full_topologies)
     sent = _sent(spec, spread_topologies(spec, cuts, n_trained, len(trained)))
     sent_converged = sent[: len(_sent(spec, converged))]

@@ -118,10 +118,7 @@ def positive(text: str) -> int:
     Raises:
         argparse.ArgumentTypeError: If it is less.
     """
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, but got {text}")
-    return number
+    return _whole(text, least=1)
 
 
 def from_zero(text: str) -> int:
@@ -133,9 +130,13 @@ def from_zero(text: str) -> int:
     Raises:
         argparse.ArgumentTypeError: If it is less.
     """
+    return _whole(text, least=0)
+
+
+def _whole(text: str, least: int) -> int:
     number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"must be at least 0, but got {text}")
+    if number < least:
+        raise argparse.ArgumentTypeError(f"must be at least {least}, but got {text}")
     return number
 
 
