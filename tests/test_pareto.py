@@ -8,6 +8,7 @@ import moocore
 import numpy as np
 import pytest
 
+from privynet_opt import pareto
 from privynet_opt.pareto import (
     hypervolume,
     hypervolume_gain,
@@ -79,12 +80,27 @@ def test_corner_pyramid_has_the_volume_of_its_cubes() -> None:
     assert hypervolume(points, [n + 1] * 3) == pytest.approx(cubes)
 
 
-@pytest.mark.parametrize(("d", "n"), [(2, 200), (3, 120), (4, 30), (5, 15)])
+@pytest.mark.parametrize(("d", "n"), [(2, 200), (3, 120), (4, 60), (5, 40), (6, 20)])
 def test_hypervolume_equals_a_second_implementation(d: int, n: int) -> None:
     for seed in range(3):
         points = front_of(n, d, seed)
         expected = moocore.hypervolume(points, ref=[0.9] * d)
         assert hypervolume(points, [0.9] * d) == pytest.approx(expected, rel=1e-9)
+
+
+def test_volumes_to_compute_grow_little_with_the_number_of_objectives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    computed = []
+    volume = pareto._volume
+
+    def counted(points: pareto.Losses, corner: pareto.Losses) -> float:
+        computed.append(len(points))
+        return volume(points, corner)
+
+    monkeypatch.setattr(pareto, "_volume", counted)
+    hypervolume(front_of(60, 6, 0), [1] * 6)
+    assert len(computed) < 10_000  # by slices along one objective after another: 31,476
 
 
 def test_points_on_or_beyond_the_reference_add_nothing() -> None:
