@@ -3,10 +3,11 @@
 Run ``python benchmarks/proxy_error.py cifar10`` (a shipped study or a study's directory). Every
 error is cross-validated on trained rows, whole (cut layer, kept filters) groups held out; the
 baselines use the same folds, and the Gaussian process over a linear trend. ``value as it is``
-fits nothing; ``(amortised)`` takes the estimates from the amortised rows. A second table compares
-the proxies, which learn from every fidelity together, with one fidelity alone, on the held-out rows
-of each trained fidelity: closed-form and amortised values as they are, and the proxy's own model
-fitted to topology and trained rows of one fidelity. Last, errors and coverage by part of the table.
+fits nothing and is of features that are sent plainly; ``(amortised)`` takes the estimates from the
+amortised rows. A second table compares the proxies, which learn from every fidelity together, with
+one fidelity alone, on the held-out rows of each trained fidelity: closed-form and amortised values
+as they are, and the proxy's own model fitted to topology and trained rows of one fidelity. Last,
+errors and coverage by part of the table.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from privynet_opt.characterization.envelope import with_envelope
+from privynet_opt.characterization.envelope import sent_plainly, with_envelope
 from privynet_opt.characterization.table import CharacterizationTable, load_table
 from privynet_opt.proxies import fit_proxies
 from privynet_opt.proxies.estimates import TARGETS, Estimates
@@ -45,13 +46,12 @@ BASELINES = {
 
 
 def baseline_errors(table: CharacterizationTable) -> pd.DataFrame:
+    table = with_envelope(table)
     rows = trained_rows(table)
     cheap = {"screen": table.screen, "amortised": table.amortised}
     cheap = {name: part for name, part in cheap.items() if not part.empty}
-    matrices = {
-        name: ProxyInputs(replace(table, rows=pd.concat([table.screen, part, rows]))).matrix(
-            rows, rows["fidelity"]
-        )
+    inputs_of = {
+        name: ProxyInputs(replace(table, rows=pd.concat([table.screen, part, rows])))
         for name, part in cheap.items()
     }
     folds = group_folds(list(zip(rows["cut_layer"], rows["kept_filters"], strict=True)))
@@ -60,17 +60,29 @@ def baseline_errors(table: CharacterizationTable) -> pd.DataFrame:
         measured = rows[target].to_numpy()
         predictions = {}
         for name, part in cheap.items():
-            known = rows["cut_layer"].isin(part["cut_layer"]).to_numpy()
-            values = Estimates(part, table.cuts).values(rows[known])[:, TARGETS.index(target)]
+            known, values = as_it_is(table, part, rows, target)
             what = f"{name} value as it is ({known.sum()} rows)"
             lines.append(line(target, what, measured[known], values))
-        for name, matrix in matrices.items():
-            for what, inputs in {**BASELINES, "all inputs": INPUT_NAMES}.items():
-                columns = matrix[:, [INPUT_NAMES.index(column) for column in inputs]]
+        for name, own in inputs_of.items():
+            matrix = own.matrix(rows, rows["fidelity"])
+            for what, inputs in {**BASELINES, "all inputs": own.names}.items():
+                columns = matrix[:, [own.names.index(column) for column in inputs]]
                 build = partial(GaussianProcess, has_trend=True)
                 predictions[f"{what} ({name})"], _ = held_out(build, columns, measured, folds)
         lines += [line(target, name, measured, values) for name, values in predictions.items()]
     return pd.DataFrame(lines)
+
+
+def as_it_is(
+    table: CharacterizationTable, part: pd.DataFrame, rows: pd.DataFrame, target: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which rows one cheap fidelity says something of, those sent plainly, and what."""
+    part = part[sent_plainly(part)]
+    known = (rows["cut_layer"].isin(part["cut_layer"]) & sent_plainly(rows)).to_numpy()
+    if not known.any():
+        return known, np.empty(0)
+    estimates = Estimates(part, table.cuts).values(rows[known])
+    return known, estimates[:, TARGETS.index(target)]
 
 
 def fidelity_errors(
@@ -87,10 +99,8 @@ def fidelity_errors(
         predicted = {"all fidelities (the proxy)": validation.predictions["predicted"].to_numpy()}
         for name, part in (("screen", table.screen), ("amortised", table.amortised)):
             values = np.full(len(rows), np.nan)
-            known = rows["cut_layer"].isin(part["cut_layer"]).to_numpy()
-            if known.any():
-                estimates = Estimates(part, table.cuts).values(rows[known])
-                values[known] = estimates[:, TARGETS.index(target)]
+            known, told = as_it_is(table, part, rows, target)
+            values[known] = told
             predicted[f"{name} alone"] = values
         for name in dict.fromkeys(rows["fidelity"]):
             alone = rows["fidelity"].to_numpy() == name

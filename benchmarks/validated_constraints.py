@@ -25,7 +25,7 @@ from constraint_sets import constraint_sets
 from privynet_opt.api import optimize
 from privynet_opt.candidates import best_of, build_candidates, judge, recommendable
 from privynet_opt.constraints import Constraint
-from privynet_opt.metrics import PREDICTED
+from privynet_opt.metrics import METRICS, PREDICTED
 from privynet_opt.result import OptimizationResult
 from privynet_opt.search_space import TOPOLOGY_COLUMNS
 from privynet_opt.topology import LocalTopology
@@ -88,10 +88,15 @@ def measure(
 
 
 def measured(asked: argparse.Namespace) -> pd.DataFrame:
-    """Return every finished measurement, those of a cut in progress included."""
+    """Return every finished measurement, those of a cut in progress included, a row a topology.
+
+    Of several with different seeds the strongest attack and the mean accuracy.
+    """
     files = sorted(asked.output.glob(f"*/measurements/*--{asked.fidelity}--*.json"))
     rows = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-    return pd.DataFrame(rows, columns=[*KEY, *PREDICTED])
+    measured = pd.DataFrame(rows, columns=[*KEY, *PREDICTED])
+    taken = {name: "max" if METRICS[name].is_privacy_loss else "mean" for name in PREDICTED}
+    return measured.groupby(KEY, as_index=False).agg(taken)
 
 
 def report(
