@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from privynet_opt.candidates import exact_costs
 from privynet_opt.cost import COST_NAMES
 from privynet_opt.metrics import METRICS, PREDICTED
+from privynet_opt.report.words import format_value
 from privynet_opt.search_space import TOPOLOGY_COLUMNS
 from privynet_opt.tuning.acquisition import Floats, constrained_expected_improvement, normal_std
 
@@ -47,7 +48,7 @@ def within_exact_limits(
 def possible_in_closed_form(
     topologies: pd.DataFrame, screen: pd.DataFrame, constraints: Sequence[Constraint]
 ) -> Bools:
-    """Return which topologies the closed-form attack leaves within the limit on ``psnr_db``.
+    """Return which topologies the closed-form attack leaves within the limits on privacy loss.
 
     Whoever trains a decoder can run that attack, too: what it recovers is no prediction but the
     least that a topology leaks, whatever is trained for it.
@@ -60,10 +61,10 @@ def possible_in_closed_form(
     Returns:
         Shape ``(n_topologies,)``; True where nothing was screened.
     """
-    leaks = _leaks(topologies, screen)
     kept = np.ones(len(topologies), dtype=bool)
     for constraint in constraints:
-        if constraint.metric == "psnr_db":
+        if METRICS[constraint.metric].is_privacy_loss:
+            leaks = _leaks(topologies, screen, constraint.metric)
             kept &= (constraint.violation(leaks) <= 0) | leaks.isna().to_numpy()
     return kept
 
@@ -147,18 +148,19 @@ def why_impossible(
         lines.append(f"{constraint} excludes {over.sum():,} of {n_all:,} topologies; {least}")
     within = within_exact_limits(topologies, cuts, constraints)
     if screen is not None and within.any():
-        least_db = _leaks(topologies[within], screen).min()
-        lines += [
-            f"{constraint} excludes all that is left: the closed-form attack alone recovers "
-            f"{least_db:.1f} dB or more of each"
-            for constraint in constraints
-            if constraint.metric == "psnr_db"
-        ]
+        for constraint in (c for c in constraints if METRICS[c.metric].is_privacy_loss):
+            leaks = _leaks(topologies[within], screen, constraint.metric)
+            over = constraint.violation(leaks.dropna()) > 0
+            lines.append(
+                f"{constraint} excludes {over.sum():,} of the {within.sum():,} that are left; the "
+                "closed-form attack alone reaches "
+                f"{format_value(constraint.metric, float(leaks.min()))} or more on each"
+            )
     return lines
 
 
-def _leaks(topologies: pd.DataFrame, screen: pd.DataFrame) -> pd.Series[float]:
+def _leaks(topologies: pd.DataFrame, screen: pd.DataFrame, metric: str) -> pd.Series[float]:
     """Return what the closed-form attack recovers of topologies; NaN where nothing was screened."""
     keys = list(TOPOLOGY_COLUMNS)
-    known = screen.set_index(keys)["psnr_db"]
+    known = screen.set_index(keys)[metric]
     return known.reindex(pd.MultiIndex.from_frame(topologies[keys]))

@@ -87,7 +87,7 @@ def test_impossible_limits_are_told_at_once_with_the_code_of_nothing_feasible(
     assert main(command(study, tmp_path / "b", "--constraint", "psnr_db <= 9")) == 3
     told = " ".join(capsys.readouterr().out.split())
     least = min(row["psnr_db"] for row in made[1].rows.values())
-    assert f"the closed-form attack alone recovers {least:.1f} dB or more of each" in told
+    assert f"the closed-form attack alone reaches {least:.2f} dB or more on each" in told
     assert not made[1].trained
 
 

@@ -46,20 +46,30 @@ def test_the_worth_of_a_candidate_comes_from_its_intervals(laboratory):
 
 
 def test_the_closed_form_rules_out_what_it_recovers_itself_and_nothing_it_did_not_see():
-    screen = candidates(psnr_db=[16.9, 17.0, 17.1])
+    screen = candidates(psnr_db=[16.9, 17.0, 17.1], ssim=[0.3, 0.2, 0.1])
     topologies = candidates(other=[0, 0, 0, 0])
     assert possible_in_closed_form(topologies, screen, LIMIT).tolist() == [True, True, False, True]
-    ssim = parse_constraints(["ssim <= 0.1"])
-    assert possible_in_closed_form(topologies, screen, ssim).all()
+    ssim = parse_constraints(["ssim <= 0.2"])
+    assert possible_in_closed_form(topologies, screen, ssim).tolist() == [False, True, True, True]
+    both = (*LIMIT, *ssim)
+    assert possible_in_closed_form(topologies, screen, both).tolist() == [False, True, False, True]
 
 
 def test_what_rules_everything_out_is_told_of_what_the_costs_leave(laboratory):
     tuning = ask(laboratory)
     topologies = tuning.topologies
-    screen = topologies.assign(psnr_db=np.where(topologies["kept_filters"] > 1, 10.0, 15.0))
-    limits = parse_constraints(["psnr_db <= 12", "local_macs <= 10000"])
+    screen = topologies.assign(
+        psnr_db=np.where(topologies["kept_filters"] > 1, 10.0, 15.0), ssim=0.3
+    )
+    limits = parse_constraints(["psnr_db <= 12", "ssim <= 0.5", "local_macs <= 10000"])
     told = why_impossible(topologies, laboratory.cuts, screen, limits)
-    assert len(told) == 2 and told[1].endswith("recovers 15.0 dB or more of each")
+    within = int(told[1].split(" excludes ")[1].split()[0])
+    assert len(told) == 3 and 0 < within < 64
+    assert told[1].endswith(
+        f"of the {within} that are left; the closed-form attack alone reaches "
+        "15.00 dB or more on each"
+    )
+    assert f"ssim <= 0.5 excludes 0 of the {within} that are left" in told[2]
     limits = parse_constraints(["psnr_db <= 12", "local_macs <= 1"])
     told = why_impossible(topologies, laboratory.cuts, screen, limits)
     assert told == ["local_macs <= 1 excludes 64 of 64 topologies; the smallest has 6,912"]
