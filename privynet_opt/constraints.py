@@ -87,7 +87,7 @@ class Constraint:
         Args:
             limit: In the metric's unit.
         """
-        return Constraint(f"{self.metric} {self.operator} {limit!r}")
+        return Constraint(f"{self.metric} {self.operator} {float(limit)!r}")
 
     def __str__(self) -> str:
         """Return the constraint as it could have been written."""

@@ -75,6 +75,7 @@ def test_constraints_can_be_compared_hashed_and_not_changed() -> None:
 
 def test_with_limit_keeps_metric_and_operator() -> None:
     assert str(Constraint("accuracy >= 0.5").with_limit(0.25)) == "accuracy >= 0.25"
+    assert str(Constraint("accuracy >= 0.5").with_limit(np.float64(0.25))) == "accuracy >= 0.25"
 
 
 @pytest.mark.parametrize(
