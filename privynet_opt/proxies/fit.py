@@ -101,7 +101,8 @@ class Proxies:
             ``<target>_upper``, and ``extrapolation``: whether the cut layer has no trained row,
             the kept filters lie outside its trained range, features have fewer bits or more noise
             than any of its rows, or `ProxyInputs.are_guessed`. For a cut layer without a trained
-            row the interval is as wide as the errors on whole cut layers held out.
+            row the interval is as wide as the errors on whole cut layers held out; these are so
+            few that its level is a guess.
 
         Raises:
             TopologyError: If a cut layer has no profile, or fewer channels than are kept.

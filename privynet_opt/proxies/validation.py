@@ -2,13 +2,15 @@
 
 Rows that share cut layer and kept filters are held out together: their measurements differ only
 by which filters were drawn, so a random split would test on near copies of the training rows.
-Intervals are split conformal (Vovk et al. 2005) with normalised scores (Lei et al. 2018, §5.2):
-the prediction plus or minus its spread times a quantile of the scores
-``|measured - predicted| / spread`` of held-out rows. A cut with rows enough has a quantile of its
-own (Mondrian conformal prediction, ibid.): with one for all, intervals were too narrow at some cuts
-and too wide at others. It counts once over rows and once over (cut layer, kept filters), each of
-which weighs the same however many rows it has, and the larger quantile is taken: where a few counts
-have most of the rows, their errors would speak for all.
+Intervals are conformal (Vovk et al. 2005) with normalised scores (Lei et al. 2018, §5.2): the
+prediction plus or minus its spread times a quantile of the scores ``|measured - predicted| /
+spread`` of held-out rows. The scores are cross-validated (Vovk 2015, "Cross-conformal predictors"),
+while predictions come from the fit to all rows: no theorem guarantees their level, so it is checked
+on held-out rows, and told with the results. A cut with rows enough has a quantile of its own
+(Mondrian conformal prediction, ibid.): with one for all, intervals were too narrow at some cuts and
+too wide at others. It counts once over rows and once over (cut layer, kept filters), each of which
+weighs the same however many rows it has, and the larger quantile is taken: where a few counts have
+most of the rows, their errors would speak for all.
 """
 
 from __future__ import annotations
@@ -29,6 +31,9 @@ MAX_FOLDS = 10
 MIN_OWN_ROWS = 20
 """Trained rows from which a cut's own errors set its intervals; the other cuts share theirs. A 90 %
 quantile needs 9 of them (`conformal_scale`); of 20, one row moves the coverage by 5 points."""
+
+ROUNDING = 1e-9
+"""A rank that is a whole number but for rounding is that number: 25 * 0.28 is a little over 7."""
 
 SHARED = "other cuts"
 """What cuts of fewer rows are called together."""
@@ -84,10 +89,25 @@ class ProxyValidation:
             Indexed by cut layer, cuts of fewer than `MIN_OWN_ROWS` rows together as `SHARED`:
             ``rows`` and ``coverage``.
         """
+        groups = interval_groups(self.predictions["cut_layer"].tolist())
+        covered = self._inside().groupby(groups, sort=False)
+        return covered.agg(["size", "mean"]).set_axis(["rows", "coverage"], axis=1)
+
+    def coverage_at(self, fidelity: str) -> tuple[int, float]:
+        """Return how the intervals keep their promise on rows of one fidelity.
+
+        Args:
+            fidelity: A trained one.
+
+        Returns:
+            The rows, and which share of them lies inside; NaN without any.
+        """
+        inside = self._inside()[self.predictions["fidelity"] == fidelity]
+        return len(inside), float(inside.mean())
+
+    def _inside(self) -> pd.Series[bool]:
         rows = self.predictions
-        inside = (rows["lower"] <= rows["measured"]) & (rows["measured"] <= rows["upper"])
-        groups = inside.groupby(interval_groups(rows["cut_layer"].tolist()), sort=False)
-        return groups.agg(["size", "mean"]).set_axis(["rows", "coverage"], axis=1)
+        return rows["measured"].between(rows["lower"], rows["upper"])
 
 
 def group_folds(groups: Sequence[object], n_folds: int = MAX_FOLDS) -> Folds:
@@ -135,7 +155,11 @@ def supports(count: int, confidence: float) -> bool:
         count: Held-out rows.
         confidence: Share of new rows to cover, in (0, 1).
     """
-    return math.ceil((count + 1) * confidence) <= count
+    return _rank(count, confidence) <= count
+
+
+def _rank(count: int, confidence: float) -> int:
+    return math.ceil((count + 1) * confidence - ROUNDING)
 
 
 def highest_level(count: int) -> float:
@@ -164,7 +188,7 @@ def conformal_scale(scores: Floats, confidence: float) -> float:
     """
     count = len(scores)
     if supports(count, confidence):
-        return float(np.sort(scores)[math.ceil((count + 1) * confidence) - 1])
+        return float(np.sort(scores)[_rank(count, confidence) - 1])
     from scipy.special import stdtrit
 
     quantile = float(stdtrit(count, (1 + confidence) / 2))
@@ -201,7 +225,8 @@ def balanced_scale(scores: Floats, alike: Sequence[int], confidence: float) -> f
     weights = 1 / sizes[kinds]
     order = np.argsort(scores)
     reached = np.cumsum(weights[order])
-    rank = np.searchsorted(reached, confidence * (weights.sum() + weights.mean()))
+    wanted = confidence * (weights.sum() + weights.mean())
+    rank = np.searchsorted(reached, wanted - ROUNDING * weights.sum())
     return float(scores[order][min(int(rank), len(scores) - 1)])
 
 

@@ -197,7 +197,8 @@ def _filters(result: OptimizationResult) -> Card:
 def _proxies(result: OptimizationResult) -> Card:
     found = result.proxies.validations
     targets = [target for target in PREDICTED if target in found]
-    slots = tuple(_proxy_slot(target, found[target]) for target in targets)
+    fidelity = result.proxies.fidelity
+    slots = tuple(_proxy_slot(target, found[target], fidelity) for target in targets)
     figures = {
         slot.id: proxy_figure(proxy_info(result, target))
         for slot, target in zip(slots, targets, strict=True)
@@ -217,7 +218,8 @@ def _proxies(result: OptimizationResult) -> Card:
     )
 
 
-def _proxy_slot(target: str, held_out: ProxyValidation) -> Slot:
+def _proxy_slot(target: str, held_out: ProxyValidation, fidelity: str) -> Slot:
+    n_such, such = held_out.coverage_at(fidelity)
     facts = (
         ("mean absolute error", format_difference(target, held_out.mean_absolute_error)),
         (
@@ -226,6 +228,7 @@ def _proxy_slot(target: str, held_out: ProxyValidation) -> Slot:
         ),
         ("rank correlation (Spearman)", format_correlation(held_out.spearman)),
         ("intervals that hold", f"{held_out.coverage:.0%}"),
+        (f"at fidelity {fidelity}", f"{such:.0%} of {n_such}"),
         ("by cut", _by_cut(held_out)),
         ("measurements", f"{held_out.n_rows:,}"),
         ("model", held_out.model),

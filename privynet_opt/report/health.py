@@ -77,10 +77,11 @@ def _limit(best: Any, constraint: Constraint) -> Check | None:
     if left < 0:
         return Check("act", f"{name} breaks its limit", f"It misses {constraint} by {room}.")
     if abs(left) < TIGHT * abs(constraint.limit):
+        tighter = "higher" if constraint.operator == ">=" else "lower"
         return Check(
             "watch",
             f"{name} only just holds",
-            f"{constraint} leaves {room}, {how}: a limit slightly lower would change the choice.",
+            f"{constraint} leaves {room}, {how}: one slightly {tighter} would change the choice.",
         )
     return None
 

@@ -7,22 +7,18 @@ from typing import TYPE_CHECKING
 from privynet_opt.characterization.schema import FIDELITIES
 from privynet_opt.metrics import PREDICTED
 from privynet_opt.report.check import Check
+from privynet_opt.report.coverage_check import coverage_check
 from privynet_opt.report.hierarchical_check import hierarchical_check
 from privynet_opt.report.knowledge_checks import knowledge_checks
 from privynet_opt.report.level_check import level_check
 from privynet_opt.report.open_search_check import open_search_check
-from privynet_opt.report.words import format_correlation, format_difference, format_level, label
+from privynet_opt.report.words import format_correlation, format_difference, label
 
 if TYPE_CHECKING:
     from privynet_opt.result import OptimizationResult
 
 ERROR_BARS = {"accuracy": (0.03, 0.95), "psnr_db": (0.5, 0.97)}
 """Held-out mean absolute error allowed, and Spearman correlation asked for."""
-
-COVERAGE_SLACK = 0.05
-"""How far held-out coverage may fall short of the promised level: about two standard errors at 80
-to 150 rows. A cut that sets its own intervals is held to the same, though with 20 to 30 rows one of
-them is 3 to 5 points."""
 
 SEARCH_GAP = 0.05
 """Share of the enumerated hypervolume that the bare search may miss before it is worth saying."""
@@ -47,7 +43,7 @@ def trust_checks(result: OptimizationResult) -> list[Check | None]:
     return [*checks, *known, _search(result)]
 
 
-def _proxy(result: OptimizationResult, target: str) -> list[Check]:
+def _proxy(result: OptimizationResult, target: str) -> list[Check | None]:
     held_out = result.proxies.validations[target]
     error = format_difference(target, held_out.mean_absolute_error)
     rank = format_correlation(held_out.spearman)
@@ -56,7 +52,7 @@ def _proxy(result: OptimizationResult, target: str) -> list[Check]:
         f"on {held_out.n_rows} measurements, each unseen with all of its cut and number of filters"
     )
     name = label(target)
-    checks = []
+    checks: list[Check | None] = []
     if target in ERROR_BARS:
         allowed, least = ERROR_BARS[target]
         good = held_out.mean_absolute_error <= allowed and held_out.spearman >= least
@@ -66,21 +62,7 @@ def _proxy(result: OptimizationResult, target: str) -> list[Check]:
             Check("good" if good else "watch", f"{name} {title}", f"{found} {where} ({asked}).")
         )
     promised = float(result.spec.search.confidence)
-    parts = held_out.coverage_by_cut().itertuples(name=None)
-    kept = [("", held_out.n_rows, held_out.coverage), *((f" at {at}", n, c) for at, n, c in parts)]
-    narrow = [part for part in kept if part[2] < promised - COVERAGE_SLACK]
-    if narrow:
-        where, n, coverage = narrow[0]
-        checks.append(
-            Check(
-                "watch",
-                f"{name}: intervals are too narrow{where}",
-                f"They hold {coverage:.0%} of {n} held-out measurements, not the promised "
-                f"{format_level(promised)}. Leave more room to the limit, or measure more "
-                "topologies.",
-            )
-        )
-    return checks
+    return [*checks, coverage_check(held_out, promised, result.proxies.fidelity)]
 
 
 def _attackers(result: OptimizationResult) -> Check:

@@ -70,7 +70,8 @@ def test_held_out_rows_are_never_fitted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "confidence", "rank"), [(9, 0.9, 9), (19, 0.9, 18), (99, 0.9, 90), (99, 0.5, 50)]
+    ("count", "confidence", "rank"),
+    [(9, 0.9, 9), (19, 0.9, 18), (99, 0.9, 90), (99, 0.5, 50), (24, 0.28, 7), (24, 0.2801, 8)],
 )
 def test_scale_is_the_score_of_the_conformal_rank(count: int, confidence: float, rank: int) -> None:
     scores = np.random.default_rng(0).permutation(np.arange(1.0, count + 1))
@@ -123,6 +124,14 @@ def test_cuts_of_unlike_errors_are_each_covered_as_promised() -> None:
         assert 0.85 <= inside[groups == cut].mean() <= 0.97
     assert pooled[groups == "conv1"].mean() == 1
     assert pooled[groups == "conv2"].mean() < 0.85
+
+
+def test_kinds_of_equally_many_rows_weigh_as_rows_do() -> None:
+    scores = np.arange(1.0, 10.0)
+    for confidence in (0.5, 0.8, 0.9):  # thirds do not add up to whole numbers exactly
+        assert balanced_scale(scores, [0, 1, 2] * 3, confidence) == conformal_scale(
+            scores, confidence
+        )
 
 
 def test_a_group_too_small_for_the_level_takes_the_scale_of_all_rows() -> None:
