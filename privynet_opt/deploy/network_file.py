@@ -1,7 +1,7 @@
 """The exported network as a file: written by torch.export or the ONNX exporter, read back to run.
 
 Nothing but the device network's own tensors goes into a file: no example images, and no trace of
-where on this machine it was built.
+where on this machine it was built. No code but operators either: a file with any is not opened.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from privynet_opt.deploy.archive_check import refuse_code
 from privynet_opt.deploy.bundle import PRIVATE_MODE
 from privynet_opt.deploy.device_network import DeviceNetwork, WithNoise
 from privynet_opt.deploy.device_noise import DeviceNoise
@@ -112,11 +113,14 @@ def load_network(path: Path, image_size: int, noise: DeviceNoise | None = None) 
         noise: Draws the noise of an image, where the network adds noise.
 
     Raises:
-        NetworkError: If the file cannot be read or what its format needs is not installed.
+        NetworkError: If the file cannot be read, holds code that would run when it is opened, or
+            what its format needs is not installed.
     """
     require(path.suffix[1:])
     try:
         loaded = _load_onnx(path) if path.suffix == ".onnx" else _load_pt2(path)
+    except NetworkError:
+        raise
     except Exception as error:  # torch and onnxruntime report unreadable files by many types
         reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
         raise NetworkError(
@@ -137,8 +141,10 @@ def load_network(path: Path, image_size: int, noise: DeviceNoise | None = None) 
 
 
 def _load_pt2(path: Path) -> _Loaded:
+    content = path.read_bytes()
     with _quiet():
-        module = torch.export.load(path).module()
+        refuse_code(path, content)
+        module = torch.export.load(io.BytesIO(content)).module()
 
     @torch.inference_mode()
     def run(*inputs: Tensor) -> Tensor:

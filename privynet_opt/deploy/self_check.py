@@ -15,6 +15,9 @@ from privynet_opt.errors import NetworkError
 N_IMAGES = 100
 """Images that are compared."""
 
+BATCH = 32
+"""Images that are computed at once; the last batch is smaller, so that another size is tried."""
+
 TOLERANCE = 1e-5
 """Largest difference of float features, relative to the largest of them where that exceeds 1."""
 
@@ -78,8 +81,9 @@ def self_check(network: DeviceNetwork, run: Run, images: Tensor, which: str) -> 
     Raises:
         NetworkError: If they differ by more than rounding.
     """
-    expected = torch.cat([network(batch) for batch in images.split(32)])
-    got = run(images)
+    expected, got = (
+        torch.cat([compute(batch) for batch in images.split(BATCH)]) for compute in (network, run)
+    )
     coding = network.coding
     wanted, seen = (coding.decode(coded) for coded in (expected, got))
     check = SelfCheck(

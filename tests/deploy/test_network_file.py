@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import functools
+import io
+import json
+import pickle
+import re
+import zipfile
 
 import pytest
 import torch
@@ -125,12 +130,157 @@ def test_a_self_check_refuses_a_network_that_computes_something_else():
         self_check(network, run, random_images(SIZE), "random images")
 
 
+def test_a_self_check_runs_the_file_in_small_batches_of_different_sizes():
+    network, sizes = device_network("small_cnn"), []
+
+    def run(images):
+        sizes.append(len(images))
+        return network(images)
+
+    self_check(network, run, random_images(SIZE), "random images")
+    assert sizes == [32, 32, 32, 4]
+
+
 @pytest.mark.parametrize("ending", FORMATS)
 def test_a_damaged_file_is_named(ending, tmp_path):
     path = tmp_path / f"network.{ending}"
     path.write_bytes(b"no network")
     with pytest.raises(NetworkError, match=rf"{path} is not .*Export it again"):
         load_network(path, SIZE)
+
+
+class Payload:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return open, (str(self.marker), "w")
+
+
+WEIGHTS, CONSTANTS = (f"data/{k}/model_{k}_config.json" for k in ("weights", "constants"))
+
+
+def pickled_tensor(records, payload):
+    config = json.loads(records[WEIGHTS])
+    tensor = next(iter(config["config"].values()))
+    tensor["use_pickle"] = True
+    records[WEIGHTS] = json.dumps(config).encode()
+    content = io.BytesIO()
+    torch.save(payload, content)
+    records["data/weights/" + tensor["path_name"]] = content.getvalue()
+
+
+def pickled_constant(records, payload):
+    constant = next(iter(json.loads(records[WEIGHTS])["config"].values()))
+    constant["path_name"] = "opaque_obj_0"  # is unpickled whatever `use_pickle` says
+    records[CONSTANTS] = json.dumps({"config": {"constant": constant}}).encode()
+    content = pickle.dumps(payload)
+    records["data/constants/opaque_obj_0"] = content + bytes(-len(content) % 4)
+
+
+def pickled_images(records, payload):
+    saved(records, "data/sample_inputs/model.pt", payload)
+
+
+def pickled_weights(records, payload):
+    saved(records, "data/weights/model.pt", payload)
+
+
+def pickled_constants(records, payload):
+    saved(records, "data/constants/model.pt", payload)
+
+
+def saved(records, name, payload):
+    content = io.BytesIO()
+    torch.save(payload, content)
+    records[name] = content.getvalue()
+
+
+POISONS = [pickled_tensor, pickled_constant, pickled_images, pickled_weights, pickled_constants]
+
+
+def records_of(path):
+    archive = torch._C.PyTorchFileReader(str(path))
+    names = [n for n in archive.get_all_records() if n != "byteorder" and n[0] != "."]
+    return {name: archive.get_record(name) for name in names}
+
+
+def write_records(path, records):
+    archive = torch._C.PyTorchFileWriter(str(path))
+    for name, content in records.items():
+        archive.write_record(name, content, len(content))
+    archive.write_end_of_file()
+
+
+@pytest.mark.parametrize("poison", POISONS)
+def test_a_file_with_pickled_code_is_refused_before_it_runs(poison, written, tmp_path):
+    path, marker = tmp_path / "network.pt2", tmp_path / "payload has run"
+    records = records_of(written("mobilenet_v2", "pt2"))
+    write_records(path, records)
+    load_network(path, SIZE)
+    poison(records, Payload(marker))
+    write_records(path, records)
+    with pytest.raises(NetworkError, match=rf"{path} does \(data/.*\) and was not opened"):
+        load_network(path, SIZE)
+    assert not marker.exists()
+
+
+def test_a_file_with_compiled_code_is_refused(written, tmp_path):
+    path = tmp_path / "network.pt2"
+    records = records_of(written("mobilenet_v2", "pt2"))
+    write_records(path, {**records, "data/aotinductor/model/model.so": b"code"})
+    with pytest.raises(NetworkError, match=r"no code.*model\.so.* was not opened"):
+        load_network(path, SIZE)
+
+
+@pytest.mark.parametrize(
+    "code", ["open({0!r}, 'w')", "Symbol('s', positive=open({0!r}, 'w'))", "(1).__class__"]
+)
+def test_a_file_with_code_as_a_size_is_refused_before_it_runs(code, written, tmp_path):
+    path, marker = tmp_path / "network.pt2", tmp_path / "payload_has_run"
+    records = records_of(written("mobilenet_v2", "pt2"))
+    model = records["models/model.json"].decode()
+    (size, *_) = re.findall(r'"expr_str": ("Symbol[^"]*")', model)
+    poisoned = model.replace(size, json.dumps(code.format(str(marker))))
+    write_records(path, {**records, "models/model.json": poisoned.encode()})
+    with pytest.raises(NetworkError, match=r"no code.*\(models/model\.json\) and was not opened"):
+        load_network(path, SIZE)
+    assert not marker.exists()
+
+
+def test_a_file_of_the_first_format_is_refused_before_its_code_runs(written, tmp_path):
+    path, marker = tmp_path / "network.pt2", tmp_path / "payload has run"
+    records = records_of(written("mobilenet_v2", "pt2"))
+    names = ("exported_program.json", "state_dict.pt", "constants.pt", "example_inputs.pt")
+    content = io.BytesIO()
+    torch.save(Payload(marker), content)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("version", "8.20")
+        for name in names:
+            payload = records["models/model.json"] if name.endswith("json") else content.getvalue()
+            archive.writestr(f"serialized_{name}", payload)
+    with pytest.raises(NetworkError, match=rf"{path} is not "):
+        load_network(path, SIZE)
+    assert not marker.exists()
+
+
+def test_a_file_that_zipfile_reads_as_one_of_the_first_format_is_refused(written, monkeypatch):
+    path = written("mobilenet_v2", "pt2")
+    monkeypatch.setattr(zipfile.ZipFile, "namelist", lambda _: ["version"])
+    with pytest.raises(NetworkError, match=r"no code.*\(version\) and was not opened"):
+        load_network(path, SIZE)
+
+
+def test_a_written_file_keeps_no_tensor_pickled_and_no_example(written):
+    for name in NETWORKS:
+        records = records_of(written(name, "pt2"))
+        tensors = [
+            t for c in (WEIGHTS, CONSTANTS) for t in json.loads(records[c])["config"].values()
+        ]
+        assert not any(tensor["use_pickle"] for tensor in tensors)
+        assert records["data/sample_inputs/model.pt"] == b""
 
 
 @pytest.mark.parametrize("ending", FORMATS)
