@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from privynet_opt.errors import OutputError
+from privynet_opt.errors import DataError, OutputError
 
 HELD_OUT_SHARE = 0.1
 """Share of the training images that only decide which epoch is kept and when to stop."""
@@ -98,6 +99,7 @@ def train(
         Epochs trained, of each of them.
 
     Raises:
+        DataError: If a network that is worth nothing before never had a finite held-out loss.
         OutputError: If the checkpoint is damaged, another training's, or cannot be written.
     """
     n_fit = n_images - max(1, int(HELD_OUT_SHARE * n_images))
@@ -126,7 +128,9 @@ def train(
             run.save(checkpoint)
         if watch is not None:
             watch(run.epoch, sum(reached) / n_stacked)
-    if start is not None:
+    if start is None:
+        run.refuse_unlearned()
+    else:
         run.prefer(*start)
     network.load_state_dict(run.best_state)
     network.eval()
@@ -194,6 +198,14 @@ class _Run:
                 self.best_losses[index] = held_out_losses[index]
                 self.best_epochs[index] = self.epoch
                 self._take(reached, index)
+
+    def refuse_unlearned(self) -> None:
+        """Refuse to end where the best epoch of any of them is none: it would be as it began."""
+        if not all(map(math.isfinite, self.best_losses)):
+            raise DataError(
+                f"the held-out loss must be finite, but after none of {self.epoch} epochs it was. "
+                "Look for features that are NaN or infinite, and compute them again without."
+            )
 
     def prefer(self, losses: list[float], state: dict[str, Tensor]) -> None:
         """Go back to a state from before the first epoch where none of them was better."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from privynet_opt.errors import OutputError
+from privynet_opt.errors import DataError, OutputError
 from privynet_opt.networks import training
 from privynet_opt.networks.mirroring import MirroredPairs
 from privynet_opt.networks.training import TrainingRecipe, train
@@ -183,6 +183,42 @@ def test_a_trained_network_stays_as_it_is_where_training_does_not_help():
     assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
     train(network, squared_error, 200, wild, seed=0)
     assert not all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_network_that_never_had_a_finite_held_out_loss_is_refused(value, tmp_path):
+    def hopeless(network, positions):
+        return squared_error(network, positions) * value
+
+    recipe = TrainingRecipe(max_epochs=5, patience=3, batch_size=50)
+    for _ in range(2):  # the checkpoint of such a training does not pass either
+        with pytest.raises(DataError, match=r"must be finite, but after none of 3 epochs it was\."):
+            train(linear(), hopeless, 200, recipe, 0, tmp_path / "state.pt")
+    network = linear()
+    before = network.weight.clone()
+    train(network, hopeless, 200, recipe, seed=0, keep_start=True)
+    assert torch.equal(network.weight, before)
+
+
+def test_of_stacked_networks_each_needs_a_finite_held_out_loss_once():
+    def pair_trained(unlearnable):
+        """Train two numbers; held-out losses of the second are NaN in some epochs."""
+        pair = nn.Module()
+        pair.weights = nn.Parameter(torch.zeros(2))
+        epochs = iter(range(10))
+
+        def losses(network, positions):
+            each = (network.weights - 1).square()
+            if not network.training and next(epochs) in unlearnable:
+                each = each * torch.tensor([1.0, float("nan")])
+            return each
+
+        recipe = TrainingRecipe(max_epochs=3, patience=3, batch_size=200)
+        return train(pair, losses, 200, recipe, seed=0, n_stacked=2)
+
+    assert pair_trained({0, 2}) == (3, 3)
+    with pytest.raises(DataError, match="none of 3 epochs"):
+        pair_trained({0, 1, 2})
 
 
 def test_mirrored_images_are_shown_half_the_time_and_all_quantities_turn_together():
