@@ -157,8 +157,8 @@ def unreadable(path: Path, error: Exception) -> DataError:
         error: Why.
     """
     return DataError(
-        f"every image must be readable, but {path} is not ({error}). Repair or "
-        "remove the file, or leave such files out with --skip-bad."
+        f"every image must be readable, but {path} is not ({error}). Leave such files out with "
+        "--skip-bad, which goes on with what is finished; or repair or remove it and begin anew."
     )
 
 

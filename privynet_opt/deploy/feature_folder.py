@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -84,11 +85,13 @@ class FeatureFolder:
                     f"`output` must hold features of the same {IN_WORDS[different[0]]}, but "
                     f"{self.directory} was begun with another. Choose another --output folder."
                 )
-            refuse_other_files(self.directory, self.manifest.sha256, self.shards)
+            left = refuse_other_files(self.directory, self.manifest.sha256, self.shards)
         else:
-            refuse_other_files(self.directory, self.manifest.sha256)
+            left = refuse_other_files(self.directory, self.manifest.sha256)
             write_atomically(self.directory / MANIFEST, manifest_text)
             write_atomically(path, json.dumps(self._index(), indent=1, ensure_ascii=False) + "\n")
+        for unfinished in left:
+            unfinished.unlink(missing_ok=True)
         # A line that a killed run left torn would spoil the next one.
         write_atomically(
             self.directory / SUMS, "".join(f"{s}  {n}\n" for n, s in self.sums().items())
@@ -179,13 +182,22 @@ class FeatureFolder:
                 f"every shard must be readable, but {path}: {error}. {AGAIN}"
             ) from error
         coding = self.manifest.coding
-        coded = [tensors[name] for name in ("features", "mirrored") if name in tensors]
-        is_right = all(t.shape[1:] == coding.coded_shape and t.dtype == coding.dtype for t in coded)
-        is_right &= ("mirrored" in tensors) == self.mirrors(shard)
-        if not is_right or "labels" not in tensors:
+        wanted = ["features", "labels", *(["mirrored"] if self.mirrors(shard) else [])]
+        labels = tensors.get("labels", torch.empty(0))
+        is_right = sorted(tensors) == sorted(wanted) and labels.dtype == torch.int64
+        is_right &= labels.ndim == 1 and bool(
+            ((labels >= 0) & (labels < len(self.class_names))).all()
+        )
+        is_right &= all(
+            tensor.shape == (len(labels), *coding.coded_shape) and tensor.dtype == coding.dtype
+            for name, tensor in tensors.items()
+            if name != "labels"
+        )
+        if not is_right:
             raise BundleError(
-                f"every shard must hold features {coding.coded_shape} of its manifest, but {path} "
-                f"holds { ({n: tuple(t.shape) for n, t in tensors.items()}) }. {AGAIN}"
+                f"every shard must hold features {coding.coded_shape} of its manifest and a label "
+                f"below {len(self.class_names)} for each, but {path} holds "
+                f"{ ({n: tuple(t.shape) for n, t in tensors.items()}) }. {AGAIN}"
             )
         return tensors
 

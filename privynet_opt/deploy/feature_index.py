@@ -156,11 +156,8 @@ def no_features(directory: Path) -> BundleError:
 
 def refuse_other_files(
     directory: Path, manifest_sha256: str, shards: tuple[Shard, ...] = ()
-) -> None:
+) -> list[Path]:
     """Make sure that nothing but features lies in a folder, which goes to the cloud as it is.
-
-    What a killed run had not finished is of features too: a file has another name until it is
-    whole, the one that `write_atomically` gives it.
 
     Args:
         directory: The folder.
@@ -168,18 +165,24 @@ def refuse_other_files(
         shards: Those that the folder's index lists; none where no index is there yet, before which
             nothing but the manifest is written.
 
+    Returns:
+        What a killed run had not finished and nobody reads: a file has another name until it is
+        whole, the one that `write_atomically` gives it.
+
     Raises:
         OutputError: If there is anything else, or the manifest of another bundle.
     """
     written = {MANIFEST, INDEX}
     if shards:
         written |= {SUMS, *(shard.name for shard in shards)}
-    others = []
+    others, unfinished = [], []
     with os.scandir(directory) as entries:
         for entry in entries:
             torn = re.fullmatch(r"\.(.+)\.[a-z0-9_]{8}", entry.name)
             if not entry.is_file() or (torn[1] if torn else entry.name) not in written:
                 others.append(entry.name + "/" * entry.is_dir())
+            elif torn:
+                unfinished.append(Path(entry.path))
     others.sort()
     manifest = directory / MANIFEST
     if not others and manifest.exists() and file_sha256(manifest) != manifest_sha256:
@@ -191,3 +194,4 @@ def refuse_other_files(
             f"{directory} holds {others[0]}{more}. Choose an empty --output folder, or move away "
             "what is not of these features."
         )
+    return unfinished

@@ -112,11 +112,12 @@ class ImageFiles:
         """Return a hash over names, sizes, dates of change and labels; contents are not read.
 
         A file that was changed or copied since has another date, if its writer did not set it back.
+        Whether bad files are skipped is no part of it: what was finished without that had none.
 
         Raises:
             DataError: If a file is not there, such as a link to nothing, unless such are skipped.
         """
-        digest = hashlib.sha256(repr((self.class_names, self.skip_bad)).encode())
+        digest = hashlib.sha256(repr(self.class_names).encode())
         for path, label in self.files:
             digest.update(os.fsencode(path.relative_to(self.root).as_posix()))
             digest.update(f"\0{self._state(path)}\0{label}\n".encode())
@@ -201,6 +202,10 @@ def open_images(
     is_folder = directory is not None and directory.is_dir() and not is_download(name, directory)
     if not is_folder:
         sets = load_images(name, directory, image_size, classes)
+        if not len(sets[0]):
+            raise DataError(
+                f"`--data` must have training images, but {directory} has none. Add some."
+            )
         return {
             part: LoadedImages(images)
             for part, images in zip(PARTS, sets, strict=True)

@@ -45,7 +45,7 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise DataError(f"an image must exist, but {path} does not. Check the path.")
-        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+        inside = _visible(path) if path.is_dir() else [path]
         images = [p for p in inside if p.is_file() and is_image(p)]
         if not images:
             raise DataError(
@@ -54,6 +54,12 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
             )
         found += images
     return found
+
+
+def _visible(folder: Path) -> list[Path]:
+    """Return what lies below a folder; as in a folder of classes, nothing hidden is an image."""
+    below = sorted(folder.rglob("*"))
+    return [p for p in below if not any(n.startswith(".") for n in p.relative_to(folder).parts)]
 
 
 def predict(
