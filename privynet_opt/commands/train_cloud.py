@@ -53,7 +53,7 @@ def train_cloud(asked: argparse.Namespace) -> int:
     """
     from privynet_opt.deploy import cloud_training
     from privynet_opt.deploy.feature_folder import open_features
-    from privynet_opt.deploy.words import print_epoch, training_lines
+    from privynet_opt.deploy.training_words import print_epoch, training_lines
 
     folder = open_features(asked.features)
     output = asked.output or Path("cloud")

@@ -25,7 +25,7 @@ from privynet_opt.errors import BundleError, OutputError
 from privynet_opt.files import write_atomically
 from privynet_opt.networks.coding import FeatureCoding
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Of the two JSON files; a reader refuses any other."""
 
 MANIFEST = "manifest.json"
@@ -149,7 +149,15 @@ def read_manifest(path: Path) -> Manifest:
     missing = [name for name in needed if name not in content]
     if missing:
         raise BundleError(f"a manifest must have `{missing[0]}`, but {path} has not. {_AGAIN}")
-    return Manifest(content, hashlib.sha256(text.encode()).hexdigest())
+    manifest = Manifest(content, hashlib.sha256(text.encode()).hexdigest())
+    try:
+        assert manifest.coding.dtype
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"`coding` of a manifest must be as `privynet-opt export` wrote it, but {path} has "
+            f"another ({error}). {_AGAIN}"
+        ) from error
+    return manifest
 
 
 def load_bundle(directory: Path) -> Bundle:
@@ -177,7 +185,9 @@ def load_bundle(directory: Path) -> Bundle:
         raise BundleError(
             f"a private part must have `{missing[0]}`, but {directory / PRIVATE} has not. {_AGAIN}"
         )
-    if is_noisy and not re.fullmatch(f"[0-9a-f]{{{2 * SECRET_BYTES}}}", private["noise_secret"]):
+    if is_noisy and not re.fullmatch(
+        f"[0-9a-f]{{{2 * SECRET_BYTES}}}", str(private["noise_secret"])
+    ):
         raise BundleError(
             f"`noise_secret` must be {2 * SECRET_BYTES} hexadecimal digits, but "
             f"{directory / PRIVATE} has another. {_AGAIN}"

@@ -40,6 +40,12 @@ CHECKPOINT = "checkpoint.pt"
 
 Metrics = dict[str, Any]
 
+REPORTED = (
+    "accuracy", "test_images", "test_images_are", "classes", "train_images", "epochs", "recipe",
+    "mirrored",
+)  # fmt: skip
+"""What is told of a training that was finished before."""
+
 
 def train_cloud(
     folder: FeatureFolder,
@@ -71,10 +77,10 @@ def train_cloud(
     checked = checked_device(device)
     folder.check()
     recipe = RECIPE if epochs is None else replace(RECIPE, max_epochs=epochs, min_steps=0)
-    claim(prepare_output(output), folder, recipe, seed)
+    claim(prepare_output(output), folder, recipe, seed, checked.type)
     if (output / MODEL).exists() and (output / METRICS).exists():
         load_cloud_model(output)
-        return read_json(output / METRICS)
+        return read_json(output / METRICS, REPORTED)
     data = _TrainingData.of(folder, seed, checked)
     network, trained = train_cloud_network(
         data.features,
@@ -117,7 +123,8 @@ class _TrainingData:
     @classmethod
     def of(cls, folder: FeatureFolder, seed: int, device: torch.device) -> _TrainingData:
         """Read the features in two passes: moments, then standardised values."""
-        labels = torch.cat([shard["labels"] for shard in folder.part("train")])
+        none = torch.empty(0, dtype=torch.int64)
+        labels = torch.cat([none, *(shard["labels"] for shard in folder.part("train"))])
         has_test_part = any(len(shard["labels"]) for shard in folder.part("test"))
         if len(labels) < LEAST_IMAGES:
             raise BundleError(

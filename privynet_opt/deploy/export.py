@@ -235,6 +235,7 @@ def _described(
             "name": choice.spec.data.name,
             "image_size": image_size,
             "classes": list(choice.spec.data.classes),
+            "mirrorable": choice.spec.data.mirrorable,
             "images_as_measured": images_as_measured,  # null: none were looked at
         },
         "file": {

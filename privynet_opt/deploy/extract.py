@@ -1,9 +1,9 @@
 """Compute the features of a user's images on the device, shard by shard.
 
 The next images are decoded while the network works on the last ones, and a shard is written while
-the next is computed: memory holds two batches of images and two shards of features, however many
-images there are. A shard's features depend on its own images only, so that a run that was killed
-ends with the same bits as one that was not.
+the next is computed: memory holds two batches of images and three shards of features, one of them
+as the bytes of its file, however many images there are. A shard's features depend on its own images
+only, so that a run that was killed ends with the same bits as one that was not.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def extract(
 
     Raises:
         PrivyNetOptError: If images or folder are not usable, the folder holds anything but these
-            features, or mirrored images are asked of a bundle with noise.
+            features, or mirrored images are asked of a bundle with noise or of a study without.
     """
     manifest = bundle.manifest
     if mirrored and bundle.noise is not None:
@@ -90,6 +90,12 @@ def extract(
             "an image and its mirror image have two draws, whose mean is less noisy."
         )
     told = manifest.content["data"]
+    if mirrored and not told["mirrorable"]:
+        raise BundleError(
+            "`--mirrored` must be left out where mirrored images are of another kind, as the study "
+            f"of {bundle.directory} says (`mirrorable = false`): every image would be sent twice, "
+            "and the cloud network would learn what it is never shown."
+        )
     sources = open_images(told["name"], data, manifest.image_size, told["classes"], skip_bad)
     size = batch_size(bundle)
     shards = _plan(sources, shard_images or _shard_images(bundle, size, mirrored))
@@ -166,19 +172,21 @@ def _features(
     shard: Shard,
     bar: tqdm[None],
 ) -> dict[str, Tensor]:
-    coding = folder.manifest.coding
-    nothing = torch.empty((0, *coding.coded_shape), dtype=coding.dtype)
-    parts = {"features": [nothing], "labels": [torch.empty(0, dtype=torch.int64)]}
-    if folder.mirrors(shard):
-        parts["mirrored"] = [nothing]
+    coding, most = folder.manifest.coding, shard.stop - shard.start
+    names = ("features", "mirrored") if folder.mirrors(shard) else ("features",)
+    # In memory that is taken at once: parts that are joined later take it twice.
+    tensors = {name: torch.empty((most, *coding.coded_shape), dtype=coding.dtype) for name in names}
+    tensors["labels"] = torch.empty(most, dtype=torch.int64)
+    done = 0
     for images, labels in batches:
         if len(images):  # none is left where all files of a batch were skipped
-            parts["features"].append(run(images))
-            parts["labels"].append(labels)
+            rows = slice(done, done + len(images))
+            tensors["features"][rows], tensors["labels"][rows] = run(images), labels
             if folder.mirrors(shard):
-                parts["mirrored"].append(run(images.flip(-1).contiguous()))
+                tensors["mirrored"][rows] = run(images.flip(-1).contiguous())
+        done += len(images)
         bar.update(len(images))
-    return {name: torch.cat(tensors) for name, tensors in parts.items()}
+    return {name: tensor[:done] for name, tensor in tensors.items()}
 
 
 def prefetched(

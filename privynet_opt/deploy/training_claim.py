@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,17 @@ from privynet_opt.files import write_atomically
 from privynet_opt.networks.training import TrainingRecipe
 
 
-def claim(output: Path, folder: FeatureFolder, recipe: TrainingRecipe, seed: int) -> None:
-    """Make sure that a folder holds no training of other features or another recipe.
+def claim(
+    output: Path, folder: FeatureFolder, recipe: TrainingRecipe, seed: int, device: str
+) -> None:
+    """Make sure that a folder holds no training of other features, another recipe or device.
 
     Args:
         output: The folder; the manifest of the features is copied into it.
         folder: The features.
         recipe: How long and how fast the network is trained.
         seed: Of initial weights, order and division.
+        device: Its type, ``"cpu"`` or ``"cuda"``: the generators of one do not go on on the other.
 
     Raises:
         BundleError: If what was claimed before cannot be read.
@@ -44,6 +48,7 @@ def claim(output: Path, folder: FeatureFolder, recipe: TrainingRecipe, seed: int
         "features": hashlib.sha256(sums.encode()).hexdigest(),
         "recipe": asdict(recipe),
         "seed": seed,
+        "device": device,
     }
     path = output / CLAIM
     if path.exists():
@@ -64,20 +69,21 @@ def claim(output: Path, folder: FeatureFolder, recipe: TrainingRecipe, seed: int
     write_atomically(output / MANIFEST, (folder.directory / MANIFEST).read_text(encoding="utf-8"))
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
     """Read a JSON object that a training wrote.
 
     Args:
         path: The file.
+        needed: What it must have.
 
     Raises:
-        BundleError: If it cannot be read or is no object.
+        BundleError: If it cannot be read, is no object or lacks something.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         content = error
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or any(name not in content for name in needed):
         raise BundleError(
             f"{path.name} must be one that `privynet-opt train-cloud` wrote, but {path} cannot be "
             f"used ({type(content).__name__}). Train again in another --output folder."

@@ -1,9 +1,7 @@
-"""What the deploying commands print on stdout."""
+"""What exporting and extracting print on stdout."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from privynet_opt.metrics import PREDICTED
@@ -15,7 +13,6 @@ if TYPE_CHECKING:
     from privynet_opt.deploy.bundle import Bundle
     from privynet_opt.deploy.choice import Choice
     from privynet_opt.deploy.extract import Extraction
-    from privynet_opt.deploy.feature_folder import FeatureFolder
 
 FEW_SEEDS = (
     "The filters were drawn with a seed of the study: whoever knows the study can try its few "
@@ -128,69 +125,6 @@ def extraction_lines(done: Extraction) -> list[str]:
         *wrapped(SENT, "", "  "),
         f"Train on it there: privynet-opt train-cloud {folder.directory}",
     ]
-
-
-def print_epoch(epoch: int, held_out_loss: float) -> None:
-    """Show on a terminal's stderr how far a training is.
-
-    Args:
-        epoch: Epochs trained.
-        held_out_loss: After the last one.
-    """
-    if sys.stderr.isatty():
-        print(f"epoch {epoch}: held-out loss {held_out_loss:.4f}", file=sys.stderr)
-
-
-def training_lines(metrics: dict[str, Any], folder: FeatureFolder, output: Path) -> list[str]:
-    """Return what a cloud network reached.
-
-    Args:
-        metrics: From `train_cloud`.
-        folder: The features it was trained on.
-        output: Where its files are.
-    """
-    content = folder.manifest.content
-    said = "  predicted: see what `export` printed; here it would tell which filters are kept"
-    if "values" in content:
-        lower, value, upper = content["values"]["predicted"]["accuracy"]
-        interval = format_interval("accuracy", lower, upper)
-        said = (
-            f"  predicted: {format_value('accuracy', value)} ({interval}), for "
-            f"{content['study']['cloud_images']:,} training images"
-        )
-        other = _what_is_other(content)
-        if other:
-            said = f"  predicted: nothing, since {other} are not those that were measured"
-    rows = [("class", "accuracy", "images")]
-    for name, score in metrics["classes"].items():
-        accuracy = "-" if score["accuracy"] is None else f"{score['accuracy']:.1%}"
-        rows.append((name, accuracy, f"{score['images']:,}"))
-    return [
-        f"Accuracy: {metrics['accuracy']:.1%} of {metrics['test_images']:,} images "
-        f"({metrics['test_images_are']})",
-        said,
-        *aligned(rows, "<>>"),
-        f"Trained on {metrics['train_images']:,} images for {metrics['epochs']} epochs",
-        f"Files in {output}",
-        *aligned(
-            [
-                ("cloud.safetensors", "the cloud network"),
-                ("metrics.json", "accuracy, by class, and the confusion matrix"),
-                ("manifest.json", "of the bundle that its features come from"),
-            ],
-            "<<",
-        ),
-    ]
-
-
-def _what_is_other(content: dict[str, Any]) -> str:
-    """Return what differs from what the predictions are of, as a public manifest tells it."""
-    others = {
-        "weights": not content["network"]["weights_as_measured"],
-        "images": content["data"]["images_as_measured"] is False,
-        "bits": content["coding"]["bits"] != content["sent_as"]["feature_bits"],
-    }
-    return " and ".join(name for name, is_other in others.items() if is_other)
 
 
 def _comparison(bundle: Bundle) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,15 +27,21 @@ def answer(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def exported(answer, tmp_path_factory):
-    """Export the recommended topology in another way; the same way only once."""
-    torch.set_num_threads(1)
-    known: dict[ExportOptions, Bundle] = {}
+    """Export the recommended topology in another way; the same way only once.
 
-    def make(**options):
+    ``mirrorable=True`` exports it as of a study whose images may be mirrored, unlike digits.
+    """
+    torch.set_num_threads(1)
+    known: dict[tuple[ExportOptions, bool], Bundle] = {}
+
+    def make(mirrorable=False, **options):
         wanted = ExportOptions(**options)
-        if wanted not in known:
-            known[wanted] = export(choose(answer), tmp_path_factory.mktemp("b") / "b", wanted)
-        return known[wanted]
+        if (wanted, mirrorable) not in known:
+            choice = choose(answer)
+            spec = replace(choice.spec, data=replace(choice.spec.data, mirrorable=mirrorable))
+            folder = tmp_path_factory.mktemp("b") / "b"
+            known[wanted, mirrorable] = export(replace(choice, spec=spec), folder, wanted)
+        return known[wanted, mirrorable]
 
     return make
 

@@ -8,16 +8,18 @@ import json
 import os
 import shlex
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from privynet_opt.characterization.recipes import FROM_SCRATCH
 from privynet_opt.cli import main
 from privynet_opt.deploy import network_file
 from privynet_opt.deploy.feature_folder import open_features
-from privynet_opt.deploy.words import training_lines
+from privynet_opt.deploy.training_words import training_lines
 
 
 def said(capsys, *arguments):
@@ -52,6 +54,18 @@ def test_every_image_gets_a_class_and_a_probability(trained, digit_folder, capsy
     right = [f"/{row['class']}/" in row["file"] for row in rows]
     assert sum(right) / len(right) > 0.6
     assert all(0.2 <= float(row["probability"]) <= 1 for row in rows)
+
+
+def test_hidden_images_of_a_folder_get_no_class(trained, digit_folder, tmp_path, capsys):
+    image = next(digit_folder.rglob("*.png"))
+    for name in ("seen.png", ".hidden.png", ".thumbnails/small.png", "sub/too.png"):
+        (tmp_path / "new" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, tmp_path / "new" / name)
+    # The folder that is given may itself be hidden.
+    (tmp_path / "new").rename(tmp_path / ".new")
+    out = said(capsys, "predict", trained / "bundle", trained / "cloud", tmp_path / ".new")
+    files = [Path(row["file"]) for row in csv.DictReader(io.StringIO(out))]
+    assert [str(f.relative_to(tmp_path / ".new")) for f in files] == ["seen.png", "sub/too.png"]
 
 
 def test_predictions_go_to_a_file_and_unreadable_images_are_left_out(
@@ -128,7 +142,7 @@ def test_a_row_beyond_what_was_measured_is_exported_with_a_word_of_warning(
 @pytest.mark.parametrize(
     ("part", "name", "value", "words"),
     [
-        ("network", "weights_as_measured", True, "for 340 training images"),
+        ("network", "weights_as_measured", True, "for the study's images, 340 of them in training"),
         ("network", "weights_as_measured", False, "nothing, since weights are not those"),
         ("data", "images_as_measured", False, "nothing, since images are not those"),
         ("coding", "bits", 4, "nothing, since bits are not those"),
@@ -136,19 +150,54 @@ def test_a_row_beyond_what_was_measured_is_exported_with_a_word_of_warning(
 )
 def test_a_prediction_is_told_only_of_what_it_was_made_for(part, name, value, words):
     content = {
-        "values": {"predicted": {"accuracy": [0.8, 0.9, 0.95]}},
+        "values": {
+            "predicted": {"accuracy": [0.8, 0.9, 0.95]},
+            "predicted_fidelity": "standard",
+        },
         "study": {"cloud_images": 340},
         "network": {"weights_as_measured": True},
-        "data": {"images_as_measured": None},
+        "data": {"images_as_measured": None, "mirrorable": False},
         "coding": {"bits": 32},
         "sent_as": {"feature_bits": 32},
     }
-    content[part] = {name: value}
-    metrics = {"classes": {}, "accuracy": 0.5, "test_images": 9, "test_images_are": "some"}
-    metrics |= {"train_images": 80, "epochs": 3}
-    folder = SimpleNamespace(manifest=SimpleNamespace(content=content))
-    (line,) = [s for s in training_lines(metrics, folder, Path("out")) if "predicted:" in s]
-    assert words in line and ("90.0%" in line) == ("nothing" not in words)
+    content[part] = {**content[part], name: value}
+    told = " ".join("\n".join(training_lines(METRICS, folder_of(content), Path("out"))).split())
+    assert words in told and ("90.0%" in told) == ("nothing" not in words)
+    assert "in training class accuracy" in told or "nothing" in words  # trained as predicted
+
+
+METRICS = {
+    "classes": {}, "accuracy": 0.5, "test_images": 9, "test_images_are": "some",
+    "train_images": 80, "epochs": 3, "mirrored": False,
+    "recipe": asdict(FROM_SCRATCH["standard"].cloud),
+}  # fmt: skip
+
+
+def folder_of(content):
+    return SimpleNamespace(manifest=SimpleNamespace(content=content))
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "mirrorable", "trained", "words"),
+    [
+        ("standard", True, {"recipe": {"max_epochs": 1}}, ", by another recipe"),
+        ("standard", True, {"mirrored": True}, ", without mirror images"),
+        ("full", True, {}, ", by another recipe and with their mirror images"),
+        ("full", False, {"recipe": asdict(FROM_SCRATCH["full"].cloud)}, ""),
+    ],
+)
+def test_a_training_other_than_those_predicted_is_told(fidelity, mirrorable, trained, words):
+    content = {
+        "values": {"predicted": {"accuracy": [0.8, 0.9, 0.95]}, "predicted_fidelity": fidelity},
+        "study": {"cloud_images": 340},
+        "network": {"weights_as_measured": True},
+        "data": {"images_as_measured": True, "mirrorable": mirrorable},
+        "coding": {"bits": 32},
+        "sent_as": {"feature_bits": 32},
+    }
+    lines = training_lines(METRICS | trained, folder_of(content), Path("out"))
+    told = " ".join("\n".join(lines).split())
+    assert f"340 of them in training{words} class accuracy" in told
 
 
 def test_what_onnx_needs_is_named(answer, tmp_path, capsys, monkeypatch):

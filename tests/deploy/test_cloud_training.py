@@ -28,7 +28,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def features(exported, digit_folder, tmp_path_factory):
     """The digits and their mirror images; not to be changed."""
     folder = tmp_path_factory.mktemp("features")
-    return extract(exported(), digit_folder, folder, mirrored=True, shard_images=50).folder
+    return extract(
+        exported(mirrorable=True), digit_folder, folder, mirrored=True, shard_images=50
+    ).folder
 
 
 class StoppedError(Exception):
@@ -200,6 +202,15 @@ def test_incomplete_damaged_and_few_features_are_refused(
     folder = extract(exported(), few, tmp_path / "little").folder
     with pytest.raises(BundleError, match=r"20 training images or more, but .* has 5"):
         train_cloud(folder, tmp_path / "cloud", epochs=1)
+    with pytest.raises(BundleError, match=r"20 training images or more, but .* has 0"):
+        train_cloud(replace(folder, shards=()), tmp_path / "none", epochs=1)
+
+
+def test_finished_metrics_that_were_emptied_are_named(features, tmp_path):
+    train_cloud(features, tmp_path, epochs=1)
+    (tmp_path / "metrics.json").write_text('{"accuracy": 1.0}')
+    with pytest.raises(BundleError, match=r"metrics\.json must be one that .*train-cloud"):
+        train_cloud(features, tmp_path, epochs=1)
 
 
 def test_the_saved_network_is_the_trained_one_and_names_its_bundle(features, tmp_path):

@@ -161,9 +161,10 @@ def test_a_noisy_bundle_without_its_secret_is_named(bundle, tmp_path):
     (copied / "private.json").write_text(json.dumps(private))
     with pytest.raises(BundleError, match=r"must have `noise_secret`.*private\.json has not"):
         load_bundle(copied)
-    (copied / "private.json").write_text(json.dumps({**private, "noise_secret": "00"}))
-    with pytest.raises(BundleError, match=r"`noise_secret` must be 64 hexadecimal digits"):
-        load_bundle(copied)
+    for secret in ("00", 5):
+        (copied / "private.json").write_text(json.dumps({**private, "noise_secret": secret}))
+        with pytest.raises(BundleError, match=r"`noise_secret` must be 64 hexadecimal digits"):
+            load_bundle(copied)
 
 
 def test_noisy_features_are_the_same_in_every_extraction_and_lead_to_predictions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -9,8 +10,10 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -71,9 +74,10 @@ def test_coded_features_are_as_small_as_they_were_said_to_be(
 
 
 def test_mirrored_features_are_those_of_mirrored_images(exported, digit_folder, tmp_path):
-    folder = extract(exported(), digit_folder, tmp_path, mirrored=True).folder
+    bundle = exported(mirrorable=True)
+    folder = extract(bundle, digit_folder, tmp_path, mirrored=True).folder
     images = load_folder(digit_folder, 8).images.flip(-1).contiguous()
-    expected = load_network(exported().network_path, 8)(images)
+    expected = load_network(bundle.network_path, 8)(images)
     torch.testing.assert_close(whole(folder, "mirrored"), expected)
 
 
@@ -88,7 +92,7 @@ def parted(digit_folder, tmp_path):
 
 
 def test_only_training_images_are_mirrored(exported, parted, tmp_path, capsys):
-    folder = extract(exported(), parted, tmp_path / "out", mirrored=True).folder
+    folder = extract(exported(mirrorable=True), parted, tmp_path / "out", mirrored=True).folder
     held = {part: [set(shard) for shard in folder.part(part)] for part in ("train", "test")}
     assert held["train"] == [{"features", "labels", "mirrored"}] * len(held["train"])
     assert held["test"] == [{"features", "labels"}] * len(held["test"]) != []
@@ -206,10 +210,23 @@ def test_an_index_that_is_no_object_is_refused(features, exported, digit_folder,
 def test_a_shard_of_another_shape_is_named(features, tmp_path):
     shutil.copytree(features.directory, tmp_path / "copy")
     folder = open_features(tmp_path / "copy")
-    wrong = {"features": torch.zeros(50, 1, 1, 1), "labels": torch.zeros(50, dtype=torch.int64)}
-    (tmp_path / "copy" / folder.shards[0].name).write_bytes(safetensors.torch.save(wrong))
-    with pytest.raises(BundleError, match="must hold features"):
-        folder.read(folder.shards[0])
+    path = tmp_path / "copy" / folder.shards[0].name
+    right = {name: tensor.clone() for name, tensor in folder.read(folder.shards[0]).items()}
+    labels = right["labels"]
+    for wrong in (
+        right | {"features": torch.zeros(50, 1, 1, 1)},
+        right | {"labels": labels[:-1]},
+        right | {"labels": labels.float()},
+        right | {"labels": labels + 5},  # beyond the classes
+        right | {"labels": labels - 1},
+        right | {"labels": labels[:, None]},
+        right | {"more": labels.clone()},
+        {"labels": labels},
+        {"features": right["features"]},
+    ):
+        path.write_bytes(safetensors.torch.save(wrong))
+        with pytest.raises(BundleError, match=r"hold features .* and a label below 5 for each"):
+            folder.read(folder.shards[0])
 
 
 def test_another_bundle_and_other_images_are_refused(features, exported, digit_folder, tmp_path):
@@ -294,6 +311,35 @@ def test_unreadable_files_are_named_or_left_out(exported, digit_folder, tmp_path
     assert done.n_extracted == 239
     again = extract(exported(), images, tmp_path / "skipped", skip_bad=True)
     assert (again.n_images, again.n_extracted) == ({"train": 239}, 0)
+
+
+def test_what_was_finished_before_an_unreadable_file_is_kept(exported, digit_folder, tmp_path):
+    images = shutil.copytree(digit_folder, tmp_path / "images")
+    last = sorted((images / "9").iterdir())[-1]
+    last.write_bytes(b"no image")
+    with pytest.raises(DataError, match="--skip-bad, which goes on with what is finished"):
+        extract(exported(), images, tmp_path / "out", shard_images=50)
+    with pytest.warns(DataWarning, match=f"not readable: {last}"):
+        done = extract(exported(), images, tmp_path / "out", shard_images=50, skip_bad=True)
+    assert (done.n_images, done.n_extracted) == ({"train": 239}, 39)
+
+
+def test_images_without_any_to_train_on_are_refused(exported, tmp_path):
+    path = tmp_path / "none.npz"
+    np.savez(path, images=np.zeros((0, 8, 8, 3), np.uint8), labels=np.zeros(0, np.int64))
+    bundle = exported()
+    content = copy.deepcopy(bundle.manifest.content)
+    content["data"]["classes"] = []
+    anything = replace(bundle, manifest=replace(bundle.manifest, content=content))
+    with pytest.raises(DataError, match=r"`--data` must have training images, but .* has none"):
+        extract(anything, path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_images_that_may_not_be_mirrored_are_not(exported, digit_folder, tmp_path):
+    with pytest.raises(BundleError, match=r"`--mirrored` must be left out .*mirrorable = false"):
+        extract(exported(), digit_folder, tmp_path / "out", mirrored=True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_link_to_nothing_is_named_or_left_out(exported, digit_folder, tmp_path):
