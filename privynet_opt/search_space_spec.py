@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 from privynet_opt.toml_reader import Section
 from privynet_opt.topology import (
@@ -13,8 +12,6 @@ from privynet_opt.topology import (
     SELECTION_STRATEGIES,
     noise_levels,
 )
-
-T = TypeVar("T")
 
 MOST_NOISE = 10.0
 """In standard deviations of a channel: a signal a hundred times weaker than its noise."""
@@ -62,12 +59,12 @@ def read_search_space(section: Section) -> SearchSpaceSpec:
     kept_filters = section.take_list("kept_filters", int)
     if any(count < 1 for count in kept_filters):
         section.fault("kept_filters", "be at least 1 each", str(list(kept_filters)))
-    strategies = _some(section, "selection_strategies", str, CLOSED_FORM_STRATEGIES)
+    strategies = section.take_list("selection_strategies", str, CLOSED_FORM_STRATEGIES)
     section.check_known("selection_strategies", strategies, SELECTION_STRATEGIES)
     if set(strategies) == {"searched"}:
         section.fault("selection_strategies", "name one that needs no search", "'searched' alone")
     strategies = tuple(sorted(strategies, key="searched".__eq__))
-    bits = _some(section, "feature_bits", int, (32,))
+    bits = section.take_list("feature_bits", int, (32,))
     if set(bits) - set(FEATURE_BITS):
         known = ", ".join(map(str, FEATURE_BITS))
         section.fault("feature_bits", f"be some of {known}", str(list(bits)), "Such as [32, 8].")
@@ -78,13 +75,6 @@ def read_search_space(section: Section) -> SearchSpaceSpec:
     return SearchSpaceSpec(
         cut_layers, tuple(sorted(kept_filters)), strategies, bits, noise_std, noise_step
     )
-
-
-def _some(section: Section, key: str, kind: type[T], default: tuple[T, ...]) -> tuple[T, ...]:
-    """Read a list that may be left out but, unlike an optional one, not be empty."""
-    if key not in section.values:
-        return section.take_list(key, kind, default)
-    return section.take_list(key, kind) or default
 
 
 def _noise_range(section: Section) -> tuple[float, float] | None:

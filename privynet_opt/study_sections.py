@@ -152,7 +152,7 @@ def read_search(section: Section) -> SearchSpec:
     objectives = section.take_list("objectives", str, DEFAULT_OBJECTIVES)
     limits = section.take_list("constraints", str, ())
     try:
-        parse_objectives(objectives)
+        parse_objectives(objectives or DEFAULT_OBJECTIVES)  # of none a fault is noted already
     except ConstraintError as error:
         section.faults.append(str(error))
     constraints: tuple[Constraint, ...] = ()

@@ -119,7 +119,8 @@ class Section:
         Args:
             key: The key.
             kind: ``str``, ``int`` or ``float`` (whole numbers count).
-            default: Taken where the key is missing; without one, missing or empty is a fault.
+            default: Taken where the key is missing; without one that is a fault. A list may be
+                empty only where the default is.
         """
         self.asked.append(key)
         what = f"be a list of {_PLURALS[kind]}"
@@ -128,7 +129,7 @@ class Section:
             values = [float(value) if type(value) is int else value for value in values]
         if not isinstance(values, list) or any(type(value) is not kind for value in values):
             self.fault(key, what, "nothing" if values is None else repr(values))
-        elif not values and default is _REQUIRED:
+        elif not values and default != ():
             self.fault(key, what, "an empty one", "List at least one.")
         elif len(set(values)) < len(values):
             self.fault(key, "name each entry once", repr(values))
