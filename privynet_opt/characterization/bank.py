@@ -14,6 +14,7 @@ from torch import Tensor
 
 from privynet_opt.attacks.linear_classifier import LinearClassifier, pool_features
 from privynet_opt.attacks.ridge import RidgeAttacker
+from privynet_opt.attacks.whole_image import Regions
 from privynet_opt.batches import joined
 from privynet_opt.characterization.channel_statistics import (
     ClassScatter,
@@ -146,6 +147,10 @@ def build_bank(source: FeatureSource) -> CutBank:
         score_images=splits.score.images.to(device).float() / 255,
         score_labels=splits.score.labels.to(device),
         seen=seen_of,
-        whole_image=functools.cache(lambda: WholeImageView.of(splits, mean / std, seen_of, score)),
+        whole_image=functools.cache(
+            lambda: WholeImageView.of(
+                splits, mean / std, seen_of, score, Regions.at(cut.channels, cut.height)
+            )
+        ),
         extremes=functools.cache(lambda: extremes(source.computed("cloud"))),
     )

@@ -163,8 +163,12 @@ def _closed_form() -> dict[str, Any]:
 
 def _whole_image() -> dict[str, Any]:
     return {
-        "whole_image_regions": whole_image.MOST_REGIONS,
-        "whole_image_columns": [whole_image.MOST_COLUMNS, whole_image.MOST_SOLVED],
+        "whole_image_regions": [whole_image.MOST_REGIONS, whole_image.FINE_REGIONS],
+        "whole_image_columns": [
+            whole_image.MOST_COLUMNS,
+            whole_image.MOST_FINE_COLUMNS,
+            whole_image.MOST_SOLVED,
+        ],
         "whole_image_images": whole_image.MOST_IMAGES,
         "whole_image_penalty": [whole_image.PENALTY, whole_image.SMALLEST_PENALTY],
         "thumbnail": whole_image.THUMBNAIL,

@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from privynet_opt.attacks.whole_image import (
     MOST_IMAGES,
+    Regions,
     WholeImageRegression,
-    regions,
     summarise,
     thumbnails,
     with_thumbnails,
@@ -29,7 +29,8 @@ class WholeImageView:
     Attributes:
         thumbnail: Predicts the attacker's images, small.
         label: Predicts which class the cloud's images are of.
-        score_summaries: `summarise` of the scored images, shape ``(n, C, m)``.
+        score_summaries: `summarise` of the scored images, as for the thumbnail, ``(n, C, m)``; the
+            label looks at the coarse ones, which come first.
     """
 
     thumbnail: WholeImageRegression
@@ -43,6 +44,7 @@ class WholeImageView:
         centre: Tensor,
         seen: Callable[[str, int], Iterator[Tensor]],
         score_features: Tensor,
+        regions: Regions,
     ) -> WholeImageView:
         """Compute it on `MOST_IMAGES` images of the attacker and of the cloud, at most.
 
@@ -51,22 +53,24 @@ class WholeImageView:
             centre: What standardising subtracted, in standard deviations, ``(1, C, h, w)``.
             seen: Yields the standardised features of so many first images of a split, in batches.
             score_features: Standardised features of the scored images.
+            regions: Into which the maps are pooled.
         """
-        channels, grid = score_features.shape[1:3]
-        side = regions(channels, grid)
 
-        def summaries(features: Iterator[Tensor]) -> Iterator[Tensor]:
-            return (summarise(batch, centre, side).half() for batch in features)
+        def summaries(features: Iterator[Tensor], regions: Regions) -> Iterator[Tensor]:
+            return (summarise(batch, centre, regions).half() for batch in features)
 
-        def fit(split: str, targets: Tensor) -> WholeImageRegression:
-            return WholeImageRegression.fit(summaries(seen(split, MOST_IMAGES)), targets)
+        def fit(split: str, targets: Tensor, regions: Regions) -> WholeImageRegression:
+            batches = summaries(seen(split, MOST_IMAGES), regions)
+            return WholeImageRegression.fit(batches, targets, regions)
 
         images = splits.attacker.images[:MOST_IMAGES].to(centre.device).float() / 255
         labels = splits.cloud.labels[:MOST_IMAGES].to(centre.device)
+        classes = functional.one_hot(labels, len(splits.cloud.class_names))
+        scored = iter(torch.split(score_features, BATCH))
         return cls(
-            fit("attacker", thumbnails(images)),
-            fit("cloud", functional.one_hot(labels, len(splits.cloud.class_names))),
-            joined(summaries(iter(torch.split(score_features, BATCH))), len(score_features)),
+            fit("attacker", thumbnails(images), regions),
+            fit("cloud", classes, regions.without_fine()),
+            joined(summaries(scored, regions), len(score_features)),
         )
 
     def recover(self, kept: Sequence[int], recovered: Tensor) -> Tensor:

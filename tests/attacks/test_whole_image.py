@@ -9,17 +9,22 @@ import torch
 
 from privynet_opt.attacks import whole_image
 from privynet_opt.attacks.whole_image import (
+    FINE_REGIONS,
     MOST_COLUMNS,
+    MOST_FINE_COLUMNS,
     PENALTY,
     SUMMARIES,
+    Regions,
     WholeImageRegression,
-    regions,
     summarise,
     thumbnails,
     with_thumbnails,
 )
 
 CHANNELS, GRID, SIZE, N = 5, 4, 16, 300
+
+REGIONS = Regions(2, 4)
+"""Eight coarse summaries of each map, four of them means, and sixteen fine ones."""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +34,7 @@ def data():
     images = torch.rand(N, 3, 4, 4, generator=generator).repeat_interleave(4, 2)
     images = images.repeat_interleave(4, 3)
     mixing = torch.randn(CHANNELS * GRID**2, 48, generator=generator)
-    features = images[:, :, ::4, ::4].flatten(1) @ mixing.T + torch.randn(
+    features = (images[:, :, ::4, ::4].flatten(1) - 0.5) @ mixing.T + torch.randn(
         N, CHANNELS * GRID**2, generator=generator
     )
     features = features.relu().view(N, CHANNELS, GRID, GRID)
@@ -40,12 +45,12 @@ def data():
 @pytest.fixture(scope="module")
 def summaries(data):
     features, centre, _ = data
-    return summarise(features, centre, 2).half()
+    return summarise(features, centre, REGIONS).half()
 
 
 @pytest.fixture(scope="module")
 def attack(data, summaries):
-    return WholeImageRegression.fit(summaries.split(64), thumbnails(data[2]))
+    return WholeImageRegression.fit(summaries.split(64), thumbnails(data[2]), REGIONS)
 
 
 @pytest.mark.parametrize("block", [7, 16, 40])
@@ -53,17 +58,26 @@ def test_the_gram_matrix_is_the_same_in_blocks(data, summaries, block, monkeypat
     monkeypatch.setattr(whole_image, "BLOCK", block)
     seen = summaries.double().flatten(1)
     standard = (seen - seen.mean(0)) / seen.std(0, correction=0)
-    found = WholeImageRegression.fit(summaries.split(64), thumbnails(data[2])).gram
+    found = WholeImageRegression.fit(summaries.split(64), thumbnails(data[2]), REGIONS).gram
     torch.testing.assert_close(found.double(), standard.T @ standard / N, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("kept", [[2], [4, 1], [0, 1, 2, 3, 4]])
-@pytest.mark.parametrize("most_solved", [4_096, 8])
+@pytest.mark.parametrize(
+    "kept, most_solved, used",
+    [
+        ([2], 4_096, 24),
+        ([4, 1], 4_096, 24),
+        ([0, 1, 2, 3, 4], 4_096, 24),
+        ([2], 24, 24),
+        ([4, 1], 24, 8),
+        ([4, 1], 8, 4),
+        ([0, 1, 2, 3, 4], 8, 4),
+    ],
+)
 def test_sub_block_solve_equals_an_explicit_least_squares_fit(
-    data, summaries, attack, kept, most_solved, monkeypatch
+    data, summaries, attack, kept, most_solved, used, monkeypatch
 ):
     monkeypatch.setattr(whole_image, "MOST_SOLVED", most_solved)
-    used = 8 if 8 * len(kept) <= most_solved else 4
     seen = summaries[:, kept, :used].double().flatten(1)
     design = (seen - seen.mean(0)) / seen.std(0, correction=0)
     targets = thumbnails(data[2]).double()
@@ -78,12 +92,14 @@ def test_sub_block_solve_equals_an_explicit_least_squares_fit(
 
 def test_summaries_are_means_and_mean_roots_of_the_features_before_they_were_centred(data):
     features, centre, _ = data
-    summary = summarise(features[:1], centre, 2)[0, 3]
+    summary = summarise(features[:1], centre, REGIONS)[0, 3]
     corner = features[0, 3, 2:, :2]
     assert float(summary[2]) == pytest.approx(float(corner.mean()), abs=1e-6)
     root = (corner + centre[0, 3, 2:, :2]).clamp_min(0).sqrt().mean()
     assert float(summary[4 + 2]) == pytest.approx(float(root), abs=1e-3)
-    below = summarise(-centre - 4, centre, 1)
+    torch.testing.assert_close(summary[8:], features[0, 3].flatten())
+    assert summarise(features[:1], centre, REGIONS.without_fine()).shape[2] == 8
+    below = summarise(-centre - 4, centre, Regions(1))
     torch.testing.assert_close(below[..., 1], torch.full((1, CHANNELS), -2.0))
 
 
@@ -102,7 +118,7 @@ def test_more_channels_never_fit_worse(data, summaries, attack):
 
 
 def test_streaming_in_other_batches_gives_the_same_matrix(data, summaries, attack):
-    whole = WholeImageRegression.fit([summaries], thumbnails(data[2]))
+    whole = WholeImageRegression.fit([summaries], thumbnails(data[2]), REGIONS)
     torch.testing.assert_close(whole.gram, attack.gram)
     torch.testing.assert_close(whole.cross, attack.cross)
 
@@ -116,8 +132,8 @@ def test_what_shows_elsewhere_in_the_image_is_recovered():
     features = torch.zeros(200, 3, 8, 8)
     features[:, :, 6:, 6:] = colours
     centre = features.mean(0, keepdim=True)
-    seen = summarise(features - centre, centre, 4)
-    attack = WholeImageRegression.fit([seen], thumbnails(images))
+    seen = summarise(features - centre, centre, Regions(4))
+    attack = WholeImageRegression.fit([seen], thumbnails(images), Regions(4))
     recovered = with_thumbnails(torch.zeros_like(images), attack.predict(seen.half(), [0, 1, 2]))
     assert float((recovered - images).square().mean()) < 0.01 * float(images.var())
 
@@ -131,8 +147,41 @@ def test_a_thumbnail_moves_the_mean_of_every_block_and_nothing_finer(size):
     torch.testing.assert_close(with_thumbnails(moved, thumbnails(images)), images)
 
 
-@pytest.mark.parametrize("channels, grid", [(64, 32), (256, 8), (512, 4), (512, 1), (96, 7)])
-def test_regions_fit_the_grid_and_the_matrix(channels, grid):
-    side = regions(channels, grid)
-    assert 1 <= side <= grid
-    assert SUMMARIES * channels * side**2 <= MOST_COLUMNS
+def test_what_shows_in_a_corner_of_a_coarse_region_is_recovered_by_the_fine_ones():
+    """Two cells of a coarse region change places at random: neither its mean nor its root tells."""
+    generator = torch.Generator().manual_seed(4)
+    is_left = torch.rand(400, generator=generator) < 0.5
+    features = torch.zeros(400, 1, 8, 8)
+    features[is_left, :, 0, 0] = 1
+    features[~is_left, :, 0, 1] = 1
+    images = features.repeat(1, 3, 1, 1)
+    centre = features.mean(0, keepdim=True)
+    errors = {}
+    for regions in (Regions(4, 8), Regions(4)):
+        seen = summarise(features - centre, centre, regions)
+        attack = WholeImageRegression.fit([seen], thumbnails(images), regions)
+        recovered = attack.predict(seen.half(), [0])
+        errors[regions.fine] = float((recovered - thumbnails(images)).square().mean())
+    assert errors[8] < 0.05 * errors[0]
+
+
+@pytest.mark.parametrize(
+    "channels, grid, is_fine",
+    [
+        (64, 32, True),
+        (128, 8, True),
+        (129, 8, False),
+        (64, 4, False),
+        (256, 8, False),
+        (512, 4, False),
+        (512, 1, False),
+        (96, 7, False),
+    ],
+)
+def test_regions_fit_the_grid_and_the_matrix(channels, grid, is_fine):
+    regions = Regions.at(channels, grid)
+    assert 1 <= regions.coarse <= grid
+    assert SUMMARIES * channels * regions.coarse**2 <= MOST_COLUMNS
+    assert regions.fine == (FINE_REGIONS if is_fine else 0)
+    assert channels * regions.widths[-1] <= MOST_FINE_COLUMNS
+    assert regions.without_fine() == Regions(regions.coarse)
