@@ -63,24 +63,34 @@ def test_the_gram_matrix_is_the_same_in_blocks(data, summaries, block, monkeypat
 
 
 @pytest.mark.parametrize(
-    "kept, most_solved, used",
+    "kept, most_solved, n_all, n_coarse",
     [
-        ([2], 4_096, 24),
-        ([4, 1], 4_096, 24),
-        ([0, 1, 2, 3, 4], 4_096, 24),
-        ([2], 24, 24),
-        ([4, 1], 24, 8),
-        ([4, 1], 8, 4),
-        ([0, 1, 2, 3, 4], 8, 4),
+        ([2], 4_096, (1, 24), 0),
+        ([4, 1], 4_096, (2, 24), 0),
+        ([0, 1, 2, 3, 4], 4_096, (5, 24), 0),
+        ([2], 24, (1, 24), 0),
+        ([4, 1], 47, (1, 24), 8),
+        ([4, 1], 32, (1, 24), 8),
+        ([4, 1], 31, (0, 24), 8),
+        ([3, 0, 1], 16, (1, 8), 4),
+        ([0, 1, 2, 3, 4], 8, (0, 8), 4),
     ],
 )
 def test_sub_block_solve_equals_an_explicit_least_squares_fit(
-    data, summaries, attack, kept, most_solved, used, monkeypatch
+    data, summaries, attack, kept, most_solved, n_all, n_coarse, monkeypatch
 ):
+    """Of channels that are too many the first by what they say alone are looked at more closely."""
     monkeypatch.setattr(whole_image, "MOST_SOLVED", most_solved)
-    seen = summaries[:, kept, :used].double().flatten(1)
-    design = (seen - seen.mean(0)) / seen.std(0, correction=0)
     targets = thumbnails(data[2]).double()
+    standard = (summaries.double() - summaries.double().mean(0)) / summaries.double().std(0)
+    said = torch.einsum("ncm,nt->cmt", standard, targets - targets.mean(0)).square().sum((1, 2))
+    kept_by_said = sorted(kept, key=lambda channel: -float(said[channel]))
+    n_closely, width = n_all
+    used = [width if place < n_closely else n_coarse for place in range(len(kept))]
+    seen = torch.cat(
+        [summaries[:, c, :m].double() for c, m in zip(kept_by_said, used, strict=True)], 1
+    )
+    design = (seen - seen.mean(0)) / seen.std(0, correction=0)
     penalty = PENALTY * design.shape[1] * torch.eye(design.shape[1])
     solution = torch.linalg.solve(
         design.T @ design + penalty, design.T @ (targets - targets.mean(0))
