@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from privynet_opt.attacks.whole_image import MOST_SOLVED, Regions
+from privynet_opt.attacks.whole_image import Regions
 from privynet_opt.characterization.channel_statistics import standardise
 from privynet_opt.characterization.whole_image_view import WholeImageView
 from privynet_opt.networks.coding import FeatureCoding, Ranges
@@ -118,7 +118,7 @@ class Transmission:
     def whole_image(self, bank: CutBank, kept: Sequence[int]) -> WholeImageView:
         """Return the closed forms of whole images, fitted to features as they arrive.
 
-        They look at the summaries that would be looked at if the features were sent plainly.
+        They see the regions that they would see if the features were sent plainly.
 
         Args:
             bank: The cut.
@@ -133,8 +133,6 @@ class Transmission:
 
         arrived = self.scored(bank.score_features[:, channels])
         regions = Regions.at(bank.cut.channels, bank.cut.height)
-        if len(channels) * regions.widths[-1] > MOST_SOLVED:
-            regions = regions.without_fine()
         return WholeImageView.of(bank.source.splits, self.mean / self.std, seen, arrived, regions)
 
     def error_power(self, features: Tensor) -> Tensor:
