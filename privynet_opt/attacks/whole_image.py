@@ -104,10 +104,6 @@ class Regions:
         coarse = (means, SUMMARIES * means)
         return (*coarse, coarse[-1] + self.fine**2) if self.fine else coarse
 
-    def without_fine(self) -> Regions:
-        """Return the coarse regions alone."""
-        return Regions(self.coarse)
-
 
 def summarise(features: Tensor, centre: Tensor, regions: Regions) -> Tensor:
     """Summarise each map of an image.
@@ -201,9 +197,7 @@ class WholeImageRegression:
             Shape ``(n, t)``.
         """
         parts = self._looked_at(kept)
-        block = torch.cat(
-            [torch.cat([self._products(one, other) for other in parts], 1) for one in parts]
-        )
+        block = self._block(parts)
         block.diagonal().add_(max(PENALTY * len(block) / self.n_images, SMALLEST_PENALTY))
         by_channel = self.cross.view(*self.mean.shape, -1)
         wanted = torch.cat([by_channel[index, :width].flatten(0, 1) for index, width in parts])
@@ -232,14 +226,17 @@ class WholeImageRegression:
         parts = [(index[:n_wider], wider), (index[n_wider:], width)]
         return [(channels, each) for channels, each in parts if len(channels)]
 
-    def _products(self, one: tuple[Tensor, int], other: tuple[Tensor, int]) -> Tensor:
-        """Return the block of the Gram matrix of some channels' first summaries with others'."""
-        channels, m = self.mean.shape
-        (left, rows), (right, columns) = one, other
-        # Whole channels are copied at once: one by one, numbers take half as long as the solving.
-        by_channel = self.gram.view(channels, m, channels, m)[:, :rows, :, :columns]
-        pairs = by_channel[left[:, None], :, right].transpose(1, 2)
-        return pairs.reshape(len(left) * rows, len(right) * columns)
+    def _block(self, parts: list[tuple[Tensor, int]]) -> Tensor:
+        """Return the Gram matrix of some channels' first summaries."""
+        by_channel = self.gram.view(*self.mean.shape, *self.mean.shape)
+        sizes = [len(index) * width for index, width in parts]
+        block = self.gram.new_empty(sum(sizes), sum(sizes))
+        for (left, rows), band in zip(parts, block.split(sizes), strict=True):
+            for (right, columns), tile in zip(parts, band.split(sizes, 1), strict=True):
+                # Whole channels are copied at once: numbers one by one take half of the solving.
+                pairs = by_channel[:, :rows, :, :columns][left[:, None], :, right].transpose(1, 2)
+                tile.unflatten(1, (-1, columns)).unflatten(0, (-1, rows)).copy_(pairs)
+        return block
 
 
 def thumbnails(images: Tensor) -> Tensor:

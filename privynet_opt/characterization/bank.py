@@ -14,7 +14,6 @@ from torch import Tensor
 
 from privynet_opt.attacks.linear_classifier import LinearClassifier, pool_features
 from privynet_opt.attacks.ridge import RidgeAttacker
-from privynet_opt.attacks.whole_image import Regions
 from privynet_opt.batches import joined
 from privynet_opt.characterization.channel_statistics import (
     ClassScatter,
@@ -148,9 +147,7 @@ def build_bank(source: FeatureSource) -> CutBank:
         score_labels=splits.score.labels.to(device),
         seen=seen_of,
         whole_image=functools.cache(
-            lambda: WholeImageView.of(
-                splits, mean / std, seen_of, score, Regions.at(cut.channels, cut.height)
-            )
+            lambda: WholeImageView.of(splits, mean / std, seen_of, score, cut)
         ),
         extremes=functools.cache(lambda: extremes(source.computed("cloud"))),
     )

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from privynet_opt.attacks.whole_image import Regions
 from privynet_opt.characterization.channel_statistics import standardise
 from privynet_opt.characterization.whole_image_view import WholeImageView
 from privynet_opt.networks.coding import FeatureCoding, Ranges
@@ -132,8 +131,8 @@ class Transmission:
             return (self.received(batch[:, channels], generator) for batch in batches)
 
         arrived = self.scored(bank.score_features[:, channels])
-        regions = Regions.at(bank.cut.channels, bank.cut.height)
-        return WholeImageView.of(bank.source.splits, self.mean / self.std, seen, arrived, regions)
+        centre = self.mean / self.std
+        return WholeImageView.of(bank.source.splits, centre, seen, arrived, bank.cut)
 
     def error_power(self, features: Tensor) -> Tensor:
         """Return the mean square of what noise and coding add to each channel.

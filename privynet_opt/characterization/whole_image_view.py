@@ -20,6 +20,7 @@ from privynet_opt.attacks.whole_image import (
 from privynet_opt.batches import joined
 from privynet_opt.characterization.feature_source import BATCH
 from privynet_opt.datasets.image_set import Splits
+from privynet_opt.networks.cuts import Cut
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class WholeImageView:
         centre: Tensor,
         seen: Callable[[str, int], Iterator[Tensor]],
         score_features: Tensor,
-        regions: Regions,
+        cut: Cut,
     ) -> WholeImageView:
         """Compute it on `MOST_IMAGES` images of the attacker and of the cloud, at most.
 
@@ -53,8 +54,9 @@ class WholeImageView:
             centre: What standardising subtracted, in standard deviations, ``(1, C, h, w)``.
             seen: Yields the standardised features of so many first images of a split, in batches.
             score_features: Standardised features of the scored images.
-            regions: Into which the maps are pooled.
+            cut: Theirs; how finely maps are seen follows from all of its channels.
         """
+        regions = Regions.at(cut.channels, cut.height)
 
         def summaries(features: Iterator[Tensor], regions: Regions) -> Iterator[Tensor]:
             return (summarise(batch, centre, regions).half() for batch in features)
@@ -69,7 +71,7 @@ class WholeImageView:
         scored = iter(torch.split(score_features, BATCH))
         return cls(
             fit("attacker", thumbnails(images), regions),
-            fit("cloud", classes, regions.without_fine()),
+            fit("cloud", classes, Regions(regions.coarse)),
             joined(summaries(scored, regions), len(score_features)),
         )
 

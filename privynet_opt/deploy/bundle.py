@@ -151,7 +151,7 @@ def read_manifest(path: Path) -> Manifest:
         raise BundleError(f"a manifest must have `{missing[0]}`, but {path} has not. {_AGAIN}")
     manifest = Manifest(content, hashlib.sha256(text.encode()).hexdigest())
     try:
-        assert manifest.coding.dtype
+        _ = manifest.coding.dtype
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(
             f"`coding` of a manifest must be as `privynet-opt export` wrote it, but {path} has "

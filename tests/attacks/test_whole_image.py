@@ -108,7 +108,7 @@ def test_summaries_are_means_and_mean_roots_of_the_features_before_they_were_cen
     root = (corner + centre[0, 3, 2:, :2]).clamp_min(0).sqrt().mean()
     assert float(summary[4 + 2]) == pytest.approx(float(root), abs=1e-3)
     torch.testing.assert_close(summary[8:], features[0, 3].flatten())
-    assert summarise(features[:1], centre, REGIONS.without_fine()).shape[2] == 8
+    assert summarise(features[:1], centre, Regions(2)).shape[2] == 8
     below = summarise(-centre - 4, centre, Regions(1))
     torch.testing.assert_close(below[..., 1], torch.full((1, CHANNELS), -2.0))
 
@@ -194,4 +194,3 @@ def test_regions_fit_the_grid_and_the_matrix(channels, grid, is_fine):
     assert SUMMARIES * channels * regions.coarse**2 <= MOST_COLUMNS
     assert regions.fine == (FINE_REGIONS if is_fine else 0)
     assert channels * regions.widths[-1] <= MOST_FINE_COLUMNS
-    assert regions.without_fine() == Regions(regions.coarse)
