@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from privynet_opt.attacks.gram_matrix import add_outer_products, mirror
+
 REGIONS = 2
 """The features are pooled to 2×2 regions: data README's first measurements rank accuracy by it."""
 
@@ -73,19 +75,21 @@ class LinearClassifier:
                 # Near its mean and in its own unit no summary loses digits to another.
                 shape, shift = pooled.shape[1:], pooled.flatten(1).mean(0)
                 unit = (pooled.flatten(1) - shift).square().mean(0).sqrt().clamp_min(SMALLEST_STD)
+                outer = shift.new_zeros(len(shift), len(shift), dtype=torch.float64)
             seen = (pooled.flatten(1) - shift) / unit
             targets = functional.one_hot(labels, n_classes).to(seen)
-            outer = outer + (seen.T @ seen).double()
+            add_outer_products(outer, seen)
             cross = cross + (seen.T @ targets).double()
             total = total + seen.double().sum(0)
             members = members + targets.double().sum(0)
             n += len(labels)
+        mirror(outer)
         mean, rate = total / n, members / n
-        covariance = outer / n - torch.outer(mean, mean)
+        covariance = outer.div_(n).addr_(mean, mean, alpha=-1)
         variance = (covariance.diagonal() * n / max(1, n - 1)).clamp_min(0)
         std = variance.sqrt().maximum(SMALLEST_STD / unit.double())
         return cls(
-            gram=(covariance / torch.outer(std, std)).float(),
+            gram=covariance.div_(std[:, None]).div_(std).float(),
             cross=((cross / n - torch.outer(mean, rate)) / std[:, None]).float(),
             mean=(shift + unit * mean).float().view(shape),
         )

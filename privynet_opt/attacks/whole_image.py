@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from privynet_opt.attacks.gram_matrix import add_outer_products, mirror
 from privynet_opt.batches import joined
 
 MOST_COLUMNS = 8_192
@@ -60,9 +61,6 @@ THUMBNAIL = 8
 
 CHUNK = 1_024
 """Images that are multiplied at a time."""
-
-BLOCK = 1_024
-"""Rows of the Gram matrix that are added to at a time."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ def summarise(features: Tensor, centre: Tensor, regions: Regions) -> Tensor:
     """
     seen = features.float()
     raw = seen + centre
-    root = raw.sign() * raw.abs().sqrt()
+    root = raw.abs().sqrt_().copysign_(raw)
     views = [(seen, regions.coarse), (root, regions.coarse)]
     if regions.fine:
         views.append((seen, regions.fine))
@@ -172,14 +170,11 @@ class WholeImageRegression:
         target_mean = targets.float().mean(0)
         gram = seen.new_zeros(len(mean), len(mean), dtype=torch.float32)
         cross = gram.new_zeros(len(mean), targets.shape[1])
-        blocks = [slice(first, first + BLOCK) for first in range(0, len(mean), BLOCK)]
         for chunk, wanted in zip(chunks, torch.split(targets, CHUNK), strict=True):
             standard = (chunk.float() - mean) / std
-            for block in blocks:  # its rows from the diagonal on; the other half is the same
-                gram[block, block.start :].addmm_(standard[:, block].T, standard[:, block.start :])
+            add_outer_products(gram, standard)
             cross.addmm_(standard.T, wanted.float() - target_mean)
-        for block in blocks:
-            gram[block.stop :, block] = gram[block, block.stop :].T
+        mirror(gram)
         shape = seen.shape[1:]
         return cls(
             gram.div_(n), cross.div_(n), mean.view(shape), std.view(shape), target_mean, n,

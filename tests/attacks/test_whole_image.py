@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from privynet_opt.attacks import whole_image
+from privynet_opt.attacks import gram_matrix, whole_image
 from privynet_opt.attacks.whole_image import (
     FINE_REGIONS,
     MOST_COLUMNS,
@@ -55,7 +55,7 @@ def attack(data, summaries):
 
 @pytest.mark.parametrize("block", [7, 16, 40])
 def test_the_gram_matrix_is_the_same_in_blocks(data, summaries, block, monkeypatch):
-    monkeypatch.setattr(whole_image, "BLOCK", block)
+    monkeypatch.setattr(gram_matrix, "BLOCK", block)
     seen = summaries.double().flatten(1)
     standard = (seen - seen.mean(0)) / seen.std(0, correction=0)
     found = WholeImageRegression.fit(summaries.split(64), thumbnails(data[2]), REGIONS).gram
