@@ -2,11 +2,12 @@
 
 Cut after cut, the first layers of the network would see the same images again. So the features of
 a *stem*, a cut with fewer features than each before it, are kept, and those of deeper cuts are
-computed from them.
+computed from them. A stem that a cut's features are pooled to is known as soon as they are.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import torch
@@ -22,10 +23,12 @@ BATCH = 64
 """Images whose features are looked at together."""
 
 FORWARD = 32
-"""Images that are in the network at a time: its widest layers stay in the cache."""
+"""Images that are in the network at a time, from its beginning: its widest layers stay in the
+cache."""
 
 ROOM_BYTES = 1_500_000_000
-"""Features that no training needs are kept if they take at most so much memory."""
+"""Features that no training needs are kept if they take at most so much memory; the stem that they
+are pooled to is kept beside them if both do."""
 
 STEM_BYTES = 800_000_000
 """The features of all images at a stem take at most so much memory."""
@@ -58,6 +61,8 @@ class Stems:
         """
         if cut in find_stems(backbone, cut, splits):
             yield from torch.split(self._features(backbone, cut, splits, split, device), BATCH)
+        elif stem := _pooled_stem(backbone, cut, splits):
+            yield from self._computed_with(backbone, cut, stem, splits, split, device)
         else:
             yield from self._computed(backbone, cut, splits, split, device)
 
@@ -72,17 +77,35 @@ class Stems:
                 yield forward(head, backbone.normalise(batch.to(device)))
             return
         for batch in torch.split(self._features(backbone, stem, splits, split, device), BATCH):
-            yield forward(head, batch)
+            yield head(batch)
+
+    def _computed_with(
+        self,
+        backbone: Backbone,
+        cut: Cut,
+        stem: Cut,
+        splits: Splits,
+        split: str,
+        device: torch.device,
+    ) -> Iterator[Tensor]:
+        """Yield the features of a cut, and keep those of the stem that they are pooled to."""
+        pool = build_head(backbone, stem, cut).to(device)
+        shape = (len(getattr(splits, split)), stem.channels, stem.height, stem.width)
+        features = torch.empty(shape, device=device)
+        batches = self._computed(backbone, cut, splits, split, device)
+        for part, batch in zip(torch.split(features, BATCH), batches, strict=True):
+            part.copy_(pool(batch))
+            yield batch
+        self._held[split] = _key(backbone, stem, splits, split, device), features
 
     def _features(
         self, backbone: Backbone, stem: Cut, splits: Splits, split: str, device: torch.device
     ) -> Tensor:
-        images: ImageSet = getattr(splits, split)
-        key = (backbone.weights_sha256, stem.node, images.sha256(), str(device))
+        key = _key(backbone, stem, splits, split, device)
         known, features = self._held.get(split, ((), torch.empty(0)))
         if known != key:
             computed = self._computed(backbone, stem, splits, split, device)
-            features = joined(computed, len(images))
+            features = joined(computed, len(getattr(splits, split)))
             self._held[split] = key, features
         return features
 
@@ -110,14 +133,14 @@ def find_stems(backbone: Backbone, cut: Cut, splits: Splits) -> list[Cut]:
 
 
 @torch.no_grad()
-def forward(head: fx.GraphModule, inputs: Tensor) -> Tensor:
-    """Run a part of the network, on `FORWARD` images at a time.
+def forward(head: fx.GraphModule, images: Tensor) -> Tensor:
+    """Run the network up to a cut, on `FORWARD` images at a time.
 
     Args:
         head: As `build_head` returns it.
-        inputs: What it takes, shape ``(n, ...)``.
+        images: Normalised, shape ``(n, 3, size, size)``.
     """
-    return torch.cat([head(part) for part in torch.split(inputs, FORWARD)])
+    return torch.cat([head(part) for part in torch.split(images, FORWARD)])
 
 
 class FeatureSource:
@@ -208,6 +231,24 @@ class FeatureSource:
 
     def _compute(self, images: Tensor) -> Tensor:
         return forward(self.head, self.backbone.normalise(images.to(self.device)))
+
+
+def _pooled_stem(backbone: Backbone, cut: Cut, splits: Splits) -> Cut | None:
+    """Return the stem that a cut's features are pooled to, if there is room for both."""
+    places = find_cuts(backbone.graph, splits.score.images.shape[-1])
+    after = next((b for a, b in itertools.pairwise(places) if a == cut), None)
+    if after is None or after.kind != "pool" or after not in find_stems(backbone, after, splits):
+        return None
+    both = _numbers(cut) * torch.float16.itemsize + _numbers(after) * torch.float32.itemsize
+    return after if both * _images(splits) <= ROOM_BYTES else None
+
+
+def _key(
+    backbone: Backbone, stem: Cut, splits: Splits, split: str, device: torch.device
+) -> tuple[str, ...]:
+    """Return what a stem's features depend on."""
+    images: ImageSet = getattr(splits, split)
+    return backbone.weights_sha256, stem.node, images.sha256(), str(device)
 
 
 def _numbers(cut: Cut) -> int:

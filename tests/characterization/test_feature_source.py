@@ -67,7 +67,16 @@ def test_stems_have_fewer_features_than_each_cut_before(vgg, splits, name, stems
     assert [stem.name for stem in find_stems(vgg, cut, splits)] == stems
 
 
-@pytest.mark.parametrize("names", [("conv3", "conv4", "conv5"), ("conv2p", "conv3"), ("conv2p",)])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("conv3", "conv4", "conv5"),
+        ("conv2p", "conv3"),
+        ("conv2p",),
+        ("conv2", "conv2p", "conv3"),
+        ("conv2", "conv3"),
+    ],
+)
 @pytest.mark.parametrize("layer", ["features.0", "features.3"])  # of conv1 and of conv2
 def test_features_are_those_of_the_whole_way_and_the_first_layers_see_an_image_once(
     vgg, splits, names, layer
@@ -82,6 +91,22 @@ def test_features_are_those_of_the_whole_way_and_the_first_layers_see_an_image_o
     assert sum(n for n in seen if n > 1) == 70  # single ones tell the shapes of cuts
     for cut, found in zip(cuts, by_stem, strict=True):
         torch.testing.assert_close(found, features(vgg, cut, splits, None))
+
+
+@pytest.mark.parametrize(("spare", "n_computed"), [(0, 70), (-1, 140)])
+def test_a_stem_that_features_are_pooled_to_is_kept_if_there_is_room_for_both(
+    vgg, splits, monkeypatch, spare, n_computed
+):
+    seen = []
+    vgg.graph.get_submodule("features.3").register_forward_hook(
+        lambda layer, inputs, output: seen.append(len(output))
+    )
+    half, whole = 128 * 16 * 16 * 2, 128 * 8 * 8 * 4
+    monkeypatch.setattr(feature_source, "ROOM_BYTES", 210 * (half + whole) + spare)
+    stems = Stems()
+    for cut in cuts_of(vgg, "conv2", "conv2p"):
+        features(vgg, cut, splits, stems)
+    assert sum(n for n in seen if n > 1) == n_computed
 
 
 @pytest.mark.parametrize("what", ["weights", "images"])
