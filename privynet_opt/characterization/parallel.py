@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import warnings
+import sys
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING
 
 import joblib
-from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky import ProcessPoolExecutor, process_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from privynet_opt.errors import PrivyNetOptError
@@ -68,11 +68,7 @@ def _run_here(jobs: Sequence[Job], run: Callable[[Job], None], workers: int) -> 
         while pending:
             run(pending.pop())
         return
-    with warnings.catch_warnings():
-        # Where psutil is installed, loky replaces a process that has grown by 300 MB after its job,
-        # as one does that keeps a stem for the next.
-        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
-        _run_in_workers(pending, run, workers)
+    _run_in_workers(pending, run, workers)
 
 
 def _run_in_workers(pending: list[Job], run: Callable[[Job], None], workers: int) -> None:
@@ -108,7 +104,17 @@ def _run_in_workers(pending: list[Job], run: Callable[[Job], None], workers: int
 def _worker(workers: int) -> ProcessPoolExecutor:
     """Return a pool of one process: of a larger one, a killed process would end all the others."""
     threads = str(threads_per_worker(workers, None))
-    return ProcessPoolExecutor(1, env=dict.fromkeys(THREAD_LIMITS, threads))
+    env = dict.fromkeys(THREAD_LIMITS, threads)
+    return ProcessPoolExecutor(1, initializer=_keep_what_has_grown, env=env)
+
+
+def _keep_what_has_grown() -> None:
+    """Have this worker process go on after a job that left it larger, by the stem it keeps.
+
+    Where psutil is installed, loky would take that for a leak and start a new process, which would
+    compute the stem again.
+    """
+    process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize
 
 
 def _run_on_cluster(jobs: Sequence[Job], run: Callable[[Job], None], dask: str) -> None:
