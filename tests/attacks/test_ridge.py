@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from privynet_opt.attacks import gram_matrix
 from privynet_opt.attacks.linear_classifier import LinearClassifier
 from privynet_opt.attacks.metrics import psnr_db
 from privynet_opt.attacks.ridge import RIDGE, LinearDecoder, RidgeAttacker
@@ -128,7 +129,11 @@ def test_features_that_are_the_image_give_it_away():
     assert float(psnr_db(images, recovered).mean()) > 45
 
 
-def test_linear_classifier_holds_the_products_of_standardised_summaries_and_labels():
+@pytest.mark.parametrize("block", [3, 8])
+def test_linear_classifier_holds_the_products_of_standardised_summaries_and_labels(
+    block, monkeypatch
+):
+    monkeypatch.setattr(gram_matrix, "BLOCK", block)
     generator = torch.Generator().manual_seed(4)
     labels = torch.randint(0, 3, (90,), generator=generator)
     pooled = torch.randn(90, 4, 2, generator=generator) + labels.view(-1, 1, 1)

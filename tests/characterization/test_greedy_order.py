@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from privynet_opt.attacks.linear_classifier import RIDGE, LinearClassifier, pool_features
 from privynet_opt.attacks.ridge import RidgeAttacker
-from privynet_opt.characterization.greedy_order import FLOOR_SHARE, greedy_order
+from privynet_opt.characterization import greedy_order as greedy_order_module
+from privynet_opt.characterization.greedy_order import FLOOR_SHARE, ForwardSelection, greedy_order
 
 CHANNELS, N_CLASSES = 6, 3
 
@@ -78,3 +79,30 @@ def test_the_closed_forms_are_left_as_they_are(closed_forms):
     np.testing.assert_array_equal(greedy_order(ridge, classifier), greedy_order(ridge, classifier))
     for tensor, old in zip((ridge.gram, ridge.cross, classifier.gram), before, strict=True):
         assert torch.equal(tensor, old)
+
+
+@pytest.mark.parametrize("panel", [1, 2, 16])
+def test_gains_are_what_channels_add_to_a_fit_solved_anew(panel, monkeypatch):
+    monkeypatch.setattr(greedy_order_module, "PANEL", panel)
+    n, block, penalty = 7, 3, 0.1
+    generator = torch.Generator().manual_seed(1)
+    mixing = torch.randn(4, n * block, generator=generator)  # so that channels repeat each other
+    seen = torch.randn(200, 4, generator=generator) @ mixing
+    seen += torch.randn(seen.shape, generator=generator)
+    wanted = seen @ torch.randn(n * block, 2, generator=generator)
+    gram, cross = seen.T @ seen / len(seen), seen.T @ wanted / len(seen)
+
+    def explained(kept: list[int]) -> float:
+        rows = [channel * block + i for channel in kept for i in range(block)]
+        system = gram[rows][:, rows] + penalty * torch.eye(len(rows))
+        return float((torch.linalg.solve(system, cross[rows]) * cross[rows]).sum())
+
+    selection = ForwardSelection(gram, cross, block, penalty)
+    left, kept = list(range(n)), []
+    for index in (1, 4, 0, 2, 0, 1):
+        selection.add(index)
+        kept.append(left[index])
+        left[index] = left[-1]
+        left.pop()
+        anew = torch.tensor([explained([*kept, channel]) - explained(kept) for channel in left])
+        torch.testing.assert_close(selection.gains(), anew, rtol=1e-3, atol=1e-3)
