@@ -7,7 +7,6 @@ computed from them. A stem that a cut's features are pooled to is known as soon 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 import torch
@@ -122,14 +121,8 @@ def find_stems(backbone: Backbone, cut: Cut, splits: Splits) -> list[Cut]:
         Cuts with fewer features than each before them, which take at most `STEM_BYTES` of all
         images.
     """
-    stems: list[Cut] = []
-    most = STEM_BYTES / torch.float32.itemsize / _images(splits)
-    for place in find_cuts(backbone.graph, splits.score.images.shape[-1]):
-        if _numbers(place) <= most and (not stems or _numbers(place) < _numbers(stems[-1])):
-            stems.append(place)
-        if place == cut:
-            break
-    return stems
+    places = find_cuts(backbone.graph, splits.score.images.shape[-1])
+    return _stems(places[: places.index(cut) + 1], splits)
 
 
 @torch.no_grad()
@@ -233,11 +226,21 @@ class FeatureSource:
         return forward(self.head, self.backbone.normalise(images.to(self.device)))
 
 
+def _stems(places: list[Cut], splits: Splits) -> list[Cut]:
+    stems: list[Cut] = []
+    most = STEM_BYTES / torch.float32.itemsize / _images(splits)
+    for place in places:
+        if _numbers(place) <= most and (not stems or _numbers(place) < _numbers(stems[-1])):
+            stems.append(place)
+    return stems
+
+
 def _pooled_stem(backbone: Backbone, cut: Cut, splits: Splits) -> Cut | None:
     """Return the stem that a cut's features are pooled to, if there is room for both."""
     places = find_cuts(backbone.graph, splits.score.images.shape[-1])
-    after = next((b for a, b in itertools.pairwise(places) if a == cut), None)
-    if after is None or after.kind != "pool" or after not in find_stems(backbone, after, splits):
+    places = places[: places.index(cut) + 2]
+    after = places[-1]
+    if after.kind != "pool" or after not in _stems(places, splits):
         return None
     both = _numbers(cut) * torch.float16.itemsize + _numbers(after) * torch.float32.itemsize
     return after if both * _images(splits) <= ROOM_BYTES else None
