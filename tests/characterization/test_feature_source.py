@@ -109,6 +109,23 @@ def test_a_stem_that_features_are_pooled_to_is_kept_if_there_is_room_for_both(
     assert sum(n for n in seen if n > 1) == n_computed
 
 
+def test_a_stem_that_takes_convolutions_is_not_computed_before_it_is_wanted(splits, monkeypatch):
+    resnet = load_backbone("resnet18")
+    before, stem = cuts_of(resnet, "layer1.1", "layer2.0")
+    monkeypatch.setattr(
+        feature_source, "STEM_BYTES", 210 * stem.channels * stem.height * stem.width * 4
+    )
+    seen = []
+    resnet.graph.get_submodule("layer2.0.conv1").register_forward_hook(
+        lambda layer, inputs, output: seen.append(len(output))
+    )
+    stems = Stems()
+    features(resnet, before, splits, stems)
+    assert not [n for n in seen if n > 1]
+    features(resnet, stem, splits, stems)
+    assert sum(n for n in seen if n > 1) == 70
+
+
 @pytest.mark.parametrize("what", ["weights", "images"])
 def test_other_weights_or_images_are_not_taken_for_the_same(vgg, splits, what):
     (cut,) = cuts_of(vgg, "conv3")
