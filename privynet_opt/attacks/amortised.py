@@ -22,7 +22,8 @@ from torch.nn import functional
 from privynet_opt.attacks.coordinates import CutCoordinates, SubsetCoordinates
 from privynet_opt.attacks.decoder import Decoder
 from privynet_opt.networks.cloud import LABEL_SMOOTHING, CloudNetwork
-from privynet_opt.networks.training import TrainingRecipe, mixed_precision, train
+from privynet_opt.networks.precision import mixed_precision
+from privynet_opt.networks.training import TrainingRecipe, train
 from privynet_opt.selection import ChannelStatistics, kept_channels
 from privynet_opt.topology import LocalTopology
 

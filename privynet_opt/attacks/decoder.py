@@ -18,8 +18,9 @@ from torch.nn import functional
 from privynet_opt.attacks.ridge import LinearDecoder
 from privynet_opt.networks.layers import ResidualBlock, condition_layer
 from privynet_opt.networks.mirroring import MirroredPairs
+from privynet_opt.networks.precision import mixed_precision
 from privynet_opt.networks.stacked import Stack
-from privynet_opt.networks.training import Receive, TrainingRecipe, mixed_precision, train
+from privynet_opt.networks.training import Receive, TrainingRecipe, train
 
 WIDTH = 64
 BLOCKS = 4

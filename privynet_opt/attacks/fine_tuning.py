@@ -13,7 +13,8 @@ from torch.nn import functional
 from privynet_opt.attacks.amortised import AmortisedNetworks
 from privynet_opt.attacks.coordinates import SubsetCoordinates
 from privynet_opt.networks.cloud import LABEL_SMOOTHING
-from privynet_opt.networks.training import TrainingRecipe, mixed_precision, train
+from privynet_opt.networks.precision import mixed_precision
+from privynet_opt.networks.training import TrainingRecipe, train
 
 
 def adapt_decoder(

@@ -19,6 +19,7 @@ from privynet_opt.characterization.schema import FIDELITIES
 from privynet_opt.cost import CutProfile
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import Backbone
+from privynet_opt.networks.precision import uses_bfloat16
 from privynet_opt.networks.profile import whole_costs
 
 PACKAGES = ("torch", "torchvision", "numpy", "privynet_opt")
@@ -138,7 +139,8 @@ def _hardware(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     capability = torch.backends.cpu.get_cpu_capability()
-    return f"{os.cpu_count()} CPU cores ({platform.machine()}, {capability})"
+    numbers = ", networks in bfloat16" if uses_bfloat16(device) else ""
+    return f"{os.cpu_count()} CPU cores ({platform.machine()}, {capability}{numbers})"
 
 
 def _versions() -> dict[str, str]:

@@ -16,7 +16,7 @@ from privynet_opt.deploy.bundle import MANIFEST, Manifest, read_manifest
 from privynet_opt.errors import BundleError
 from privynet_opt.files import write_atomically
 from privynet_opt.networks.cloud import CloudNetwork
-from privynet_opt.networks.training import mixed_precision
+from privynet_opt.networks.precision import mixed_precision
 
 MODEL = "cloud.safetensors"
 CLAIM = "training.json"

@@ -292,23 +292,4 @@ def _set_global_states(states: list[Tensor]) -> None:
 
 
 _COUNTERS = ("epoch", "best_epochs", "best_losses", "best_state")
-_STATEFUL = ("network", "optimizer", "schedule")
-
-
-def mixed_precision(device: torch.device) -> torch.autocast:
-    """Return the context in which networks are trained: bfloat16 where the hardware gains by it.
-
-    A CPU does by its matrix tiles (AMX): with avx512_bf16 alone, on an Intel Xeon, a step of a
-    cut's decoder took 1.6 times as long as in float32.
-
-    Args:
-        device: Where the network is.
-
-    Returns:
-        An autocast context; parameters and losses stay float32.
-    """
-    if device.type == "cpu":
-        fast = torch.backends.mkldnn.is_available() and torch.cpu.get_capabilities().get("amx_bf16")
-    else:
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=bool(fast))
+_STATEFUL = ("optimizers", "schedules")

@@ -154,26 +154,6 @@ def test_random_states_travel_between_machines_with_other_cuda_devices(monkeypat
     assert len(set_on_cuda) == 1
 
 
-def test_half_precision_is_used_only_where_cuda_hardware_has_it(monkeypatch):
-    contexts = []
-    monkeypatch.setattr(torch, "autocast", lambda *_, enabled, **__: contexts.append(enabled))
-    for hardware in (True, False):
-        monkeypatch.setattr(
-            torch.cuda,
-            "is_bf16_supported",
-            lambda including_emulation=True, has=hardware: including_emulation or has,
-        )
-        training.mixed_precision(torch.device("cuda"))
-    assert contexts == [True, False]
-
-
-@pytest.mark.parametrize("capabilities", [{"amx_bf16": True}, {"avx512_bf16": True}, {}])
-def test_half_precision_is_used_only_where_a_cpu_has_matrix_tiles(monkeypatch, capabilities):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    with training.mixed_precision(torch.device("cpu")):
-        assert torch.is_autocast_enabled("cpu") == ("amx_bf16" in capabilities)
-
-
 def test_a_trained_network_stays_as_it_is_where_training_does_not_help():
     network = linear()
     train(network, squared_error, 200, RECIPE, seed=0)
