@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 from pathlib import Path
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
 
 
 def pytest_configure() -> None:
-    """One thread each, for tests that run side by side; torch is imported later."""
+    """One thread each, for tests that run side by side: before torch is imported.
+
+    Torch counts devices at the first backward pass of all: the second one must be there by then.
+    """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    importlib.import_module("second_device")
 
 
 @pytest.fixture

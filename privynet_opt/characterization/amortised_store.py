@@ -33,11 +33,11 @@ def save_networks(path: Path, networks: AmortisedNetworks, belongs_to: dict[str,
         belongs_to: What they were trained on; plain data.
     """
     tensors = {
-        f"{part}.{name}": tensor.contiguous()
+        f"{part}.{name}": tensor.cpu().contiguous()
         for part in ("decoder", "cloud")
         for name, tensor in getattr(networks, part).state_dict().items()
     }
-    tensors[COMPONENTS] = networks.coordinates.components.contiguous()
+    tensors[COMPONENTS] = networks.coordinates.components.cpu().contiguous()
     metadata = {
         "belongs_to": fingerprint(belongs_to),
         "cut_layer": str(belongs_to.get("cut_layer", "")),

@@ -69,7 +69,7 @@ class Stems:
         self, backbone: Backbone, cut: Cut, splits: Splits, split: str, device: torch.device
     ) -> Iterator[Tensor]:
         stem = next((s for s in reversed(find_stems(backbone, cut, splits)) if s != cut), None)
-        head = build_head(backbone, cut, stem).to(device)
+        head = build_head(backbone, cut, stem, device)
         if stem is None:
             images: Tensor = getattr(splits, split).images
             for batch in torch.split(images, BATCH):
@@ -88,7 +88,7 @@ class Stems:
         device: torch.device,
     ) -> Iterator[Tensor]:
         """Yield the features of a cut, and keep those of the stem that they are pooled to."""
-        pool = build_head(backbone, stem, cut).to(device)
+        pool = build_head(backbone, stem, cut, device)
         shape = (len(getattr(splits, split)), stem.channels, stem.height, stem.width)
         features = torch.empty(shape, device=device)
         batches = self._computed(backbone, cut, splits, split, device)
@@ -160,7 +160,7 @@ class FeatureSource:
     ) -> None:
         self.backbone = backbone
         self.cut = cut
-        self.head = build_head(backbone, cut).to(device)
+        self.head = build_head(backbone, cut, device=device)
         self.splits = splits
         self.device = device
         room = ROOM_BYTES / torch.float16.itemsize

@@ -20,20 +20,25 @@ from privynet_opt.errors import NetworkError, TopologyError
 from privynet_opt.networks.backbone import Backbone
 from privynet_opt.networks.cuts import ADDITIONS, POOLING_MODULES, Cut, is_elementwise, module_of
 
+CPU = torch.device("cpu")
 _KEPT = "kept_channels"
 
 
-def build_head(backbone: Backbone, cut: Cut, start: Cut | None = None) -> fx.GraphModule:
+def build_head(
+    backbone: Backbone, cut: Cut, start: Cut | None = None, device: torch.device = CPU
+) -> fx.GraphModule:
     """Return the network up to the cut, all channels kept.
 
     Args:
         backbone: The pre-trained network.
         cut: One of its cuts.
         start: An earlier one to begin after; None begins with the images.
+        device: Where it is to compute.
 
     Returns:
         A module mapping normalised images ``(n, 3, h, w)``, or the features of `start`, to
-        ``(n, channels, height, width)``; it shares parameters with the backbone.
+        ``(n, channels, height, width)``; on the CPU, where the backbone stays, it shares
+        parameters with it.
 
     Raises:
         NetworkError: If the weights file lacks a parameter of the head.
@@ -55,7 +60,7 @@ def build_head(backbone: Backbone, cut: Cut, start: Cut | None = None) -> fx.Gra
             f"`weights` must hold every layer up to the cut {cut.name}, but {backbone.weights} "
             f"lacks {lacking[0]!r}. Give a complete file or choose an earlier cut."
         )
-    return head.eval()
+    return (head if device == CPU else copy.deepcopy(head).to(device)).eval()
 
 
 def build_tail(backbone: Backbone, cut: Cut) -> fx.GraphModule:
