@@ -1,4 +1,4 @@
-"""The one training loop: AdamW, one cycle, early stop on held-out images, best epoch kept."""
+"""The one training loop: one cycle, early stop on held-out images, best epoch kept."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from privynet_opt.errors import DataError, OutputError
+from privynet_opt.networks.optimizers import Muon, MuonRecipe, make_optimizers
 
 HELD_OUT_SHARE = 0.1
 """Share of the training images that only decide which epoch is kept and when to stop."""
-
-WEIGHT_DECAY = 0.01
-"""AdamW's default (Loshchilov & Hutter, ICLR 2019)."""
 
 LARGEST_GRADIENT = 1.0
 """Gradients are clipped to this norm: the peak of the one cycle is steep for narrow cuts."""
@@ -33,7 +31,9 @@ class TrainingRecipe:
         max_epochs: Length of the one cycle.
         patience: Epochs without a better held-out loss after which training stops.
         batch_size: Images per step.
-        peak_learning_rate: Height of the one cycle (Smith & Topin, arXiv:1708.07120).
+        peak_learning_rate: Height of the one cycle (Smith & Topin, arXiv:1708.07120) of AdamW.
+        warm_up: Share of the cycle in which the learning rate rises.
+        muon: Speed of the weights of convolutions; None leaves them to AdamW.
         min_steps: Few images make short epochs: cycle and patience are lengthened, in proportion,
             until the cycle has so many steps.
     """
@@ -43,6 +43,8 @@ class TrainingRecipe:
     batch_size: int = 64
     peak_learning_rate: float = 2e-3
     min_steps: int = 0
+    warm_up: float = 0.3
+    muon: MuonRecipe | None = None
 
     def lengthened(self, n_images: int) -> TrainingRecipe:
         """Return the recipe that has `min_steps` with so many images.
@@ -166,10 +168,9 @@ class _Run:
         self.n_stacked = n_stacked
         self.generator = torch.Generator().manual_seed(seed)
         self.generators = (self.generator, *generators)
-        self.optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, recipe.peak_learning_rate, total_steps=recipe.max_epochs * steps
-        )
+        self.optimizers = make_optimizers(network, recipe.muon)
+        n_steps = recipe.max_epochs * steps
+        self.schedules = [_one_cycle(optimizer, recipe, n_steps) for optimizer in self.optimizers]
         self.epoch = 0
         self.best_epochs = [0] * n_stacked
         self.best_losses = [float("inf")] * n_stacked
@@ -181,13 +182,14 @@ class _Run:
         return [index for index, epochs in enumerate(waited) if epochs < self.patience]
 
     def step(self, loss: Tensor) -> None:
-        self.optimizer.zero_grad()
+        self.network.zero_grad()
         loss.sum().backward()
         for index in range(self.n_stacked):
             parts = [_with_gradient(p, self.n_stacked, index) for p in self.network.parameters()]
             nn.utils.clip_grad_norm_(parts, LARGEST_GRADIENT)
-        self.optimizer.step()
-        self.schedule.step()
+        for optimizer, schedule in zip(self.optimizers, self.schedules, strict=True):
+            optimizer.step()
+            schedule.step()
 
     def end_epoch(self, held_out_losses: list[float]) -> None:
         unfinished = self.unfinished()
@@ -220,7 +222,8 @@ class _Run:
     def save(self, path: Path) -> None:
         state = {
             **{name: getattr(self, name) for name in _COUNTERS},
-            **{name: getattr(self, name).state_dict() for name in _STATEFUL},
+            "network": self.network.state_dict(),
+            **{name: [part.state_dict() for part in getattr(self, name)] for name in _STATEFUL},
             "generators": [generator.get_state() for generator in self.generators],
             "dropout": _global_states(),
         }
@@ -250,11 +253,27 @@ class _Run:
     def _restore(self, state: dict[str, Any]) -> None:
         for name in _COUNTERS:
             setattr(self, name, state[name])
+        self.network.load_state_dict(state["network"])
         for name in _STATEFUL:
-            getattr(self, name).load_state_dict(state[name])
+            for part, kept in zip(getattr(self, name), state[name], strict=True):
+                part.load_state_dict(kept)
         for generator, kept in zip(self.generators, state["generators"], strict=True):
             generator.set_state(kept)
         _set_global_states(state["dropout"])
+
+
+def _one_cycle(
+    optimizer: torch.optim.Optimizer, recipe: TrainingRecipe, n_steps: int
+) -> torch.optim.lr_scheduler.OneCycleLR:
+    """Return the schedule of one optimiser; AdamW's momentum goes down as its rate goes up."""
+    is_muon = isinstance(optimizer, Muon)
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        optimizer.defaults["lr"] if is_muon else recipe.peak_learning_rate,
+        n_steps,
+        pct_start=recipe.warm_up,
+        cycle_momentum=not is_muon,
+    )
 
 
 def part_of(tensor: Tensor, n_stacked: int, index: int) -> Tensor:

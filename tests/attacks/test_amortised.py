@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -10,11 +12,13 @@ from privynet_opt.attacks.coordinates import CutCoordinates
 from privynet_opt.attacks.fine_tuning import fine_tune
 from privynet_opt.attacks.ridge import RidgeAttacker
 from privynet_opt.networks import training
+from privynet_opt.networks.optimizers import MuonRecipe
 from privynet_opt.networks.training import TrainingRecipe
 
 CHANNELS, N, SIZE = 6, 160, 8
 SUBSETS = [(0,), (1, 2), (3, 4, 5), (0, 2, 4), tuple(range(CHANNELS))]
 RECIPE = TrainingRecipe(max_epochs=3, patience=3, batch_size=32)
+BY_MUON = replace(RECIPE, muon=MuonRecipe(peak_learning_rate=0.02, momentum=0.9))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +40,7 @@ def untrained(seen):
 def trained(seen, checkpoints=None):
     features, images, labels = seen
     data = (features, images), (features, labels)
-    return train_amortised(untrained(seen), SUBSETS, *data, (RECIPE, RECIPE), checkpoints)
+    return train_amortised(untrained(seen), SUBSETS, *data, (BY_MUON, RECIPE), checkpoints)
 
 
 def weights(networks):
