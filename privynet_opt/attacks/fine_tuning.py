@@ -12,6 +12,8 @@ from torch.nn import functional
 
 from privynet_opt.attacks.amortised import AmortisedNetworks
 from privynet_opt.attacks.coordinates import SubsetCoordinates
+from privynet_opt.attacks.decoder import Decoder
+from privynet_opt.attacks.folded_decoder import fold
 from privynet_opt.networks.cloud import LABEL_SMOOTHING
 from privynet_opt.networks.precision import mixed_precision
 from privynet_opt.networks.training import TrainingRecipe, train
@@ -38,17 +40,19 @@ def adapt_decoder(
         The networks with a decoder that is good for this subset alone, and the epochs it was
         trained here.
     """
-    return _tune_decoder(networks, networks.coordinates.solve(kept), attacker, recipe, seed)
+    subset = networks.coordinates.solve(kept)
+    decoder = fold(networks.decoder, subset.explained)
+    return _tune_decoder(networks, decoder, subset, attacker, recipe, seed)
 
 
 def _tune_decoder(
     networks: AmortisedNetworks,
+    decoder: Decoder,
     subset: SubsetCoordinates,
     attacker: tuple[Tensor, Tensor],
     recipe: TrainingRecipe,
     seed: int,
 ) -> AmortisedNetworks:
-    decoder = copy.deepcopy(networks.decoder)
     seen, linear = _coordinates(subset, attacker[0])
 
     def loss(network: nn.Module, positions: Tensor) -> Tensor:
@@ -83,7 +87,8 @@ def fine_tune(
         Networks that are good for this subset alone, and the epochs they were trained here.
     """
     subset = networks.coordinates.solve(kept)
-    adapted = _tune_decoder(networks, subset, attacker, recipes[0], seed)
+    decoder = copy.deepcopy(networks.decoder)
+    adapted = _tune_decoder(networks, decoder, subset, attacker, recipes[0], seed)
     network = copy.deepcopy(networks.cloud)
     heard, _ = _coordinates(subset, cloud[0])
 

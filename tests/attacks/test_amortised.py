@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from privynet_opt.attacks.amortised import AmortisedNetworks, train_amortised
 from privynet_opt.attacks.coordinates import CutCoordinates
-from privynet_opt.attacks.fine_tuning import fine_tune
+from privynet_opt.attacks.fine_tuning import adapt_decoder, fine_tune
 from privynet_opt.attacks.ridge import RidgeAttacker
 from privynet_opt.networks import training
 from privynet_opt.networks.optimizers import MuonRecipe
@@ -76,3 +77,13 @@ def test_networks_that_start_from_amortised_ones_end_the_same_whatever_was_drawn
         torch.manual_seed(drawn)
         found.append(weights(fine_tune(start, kept, *data, (RECIPE, RECIPE), seed=5)))
     assert torch.equal(*found)
+
+
+def test_a_decoder_is_tuned_without_conditions_and_the_cut_keeps_its_own(seen):
+    features, images, _ = seen
+    start, kept = untrained(seen), [1, 3]
+    before = weights(start)
+    own = adapt_decoder(start, kept, (features[:, kept], images), BY_MUON, seed=5)
+    assert own.decoder.condition is None
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in own.decoder.modules())
+    assert torch.equal(weights(start), before)
