@@ -267,11 +267,12 @@ def _one_cycle(
 ) -> torch.optim.lr_scheduler.OneCycleLR:
     """Return the schedule of one optimiser; AdamW's momentum goes down as its rate goes up."""
     is_muon = isinstance(optimizer, Muon)
+    rising = recipe.warm_up * n_steps
     return torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         optimizer.defaults["lr"] if is_muon else recipe.peak_learning_rate,
         n_steps,
-        pct_start=recipe.warm_up,
+        pct_start=recipe.warm_up if rising != 1 else 2 / n_steps,  # torch divides by steps less one
         cycle_momentum=not is_muon,
     )
 

@@ -224,3 +224,13 @@ def test_few_images_are_shown_more_often_until_there_are_enough_steps():
 
     assert train(linear(), counting, 200, recipe, seed=0) == (6,)
     assert sum(losses) == 72
+
+
+@pytest.mark.parametrize("n_steps", [1, 9, 10, 11])
+def test_a_cycle_of_few_steps_has_a_warm_up_of_any_share(n_steps):
+    recipe = TrainingRecipe(n_steps, n_steps, batch_size=200, warm_up=0.1)  # a step is an epoch
+    network = linear()
+    before = network.weight.detach().clone()
+    train(network, squared_error, 200, recipe, seed=0)
+    assert torch.isfinite(network.weight).all()
+    assert not torch.equal(network.weight, before)
