@@ -163,6 +163,7 @@ class _Run:
         generators: Sequence[torch.Generator],
         n_stacked: int,
     ) -> None:
+        assert n_stacked == 1 or recipe.muon is None  # it would mix the stacked networks
         self.network = network
         self.patience = recipe.patience
         self.n_stacked = n_stacked
