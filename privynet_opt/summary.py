@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from privynet_opt.metrics import METRICS, PREDICTED
 from privynet_opt.plain_text import aligned, likeness, wrapped
 from privynet_opt.report.bound_check import bound_check
-from privynet_opt.report.health import extrapolation_checks, health_checks
+from privynet_opt.report.health import extrapolation_checks, health_checks, measured_by
 from privynet_opt.report.hierarchical_check import hierarchical_check
 from privynet_opt.report.open_search_check import open_search_check
 from privynet_opt.report.prices import price_note, price_rows
@@ -86,8 +86,7 @@ def verdict_lines(result: OptimizationResult) -> list[str]:
     head = ("", f"predicted ({fidelity})", level, "measured")
     lines += aligned([head, *_values(result, best)], "<>>>")
     if best["measured"]:
-        by = f"accuracy at {best['measured_fidelity']}, privacy losses by the strongest attack"
-        lines.append(f"measured: {by}")
+        lines.append(f"measured: {measured_by(best)}")
     lines += ["", *_privacy_lines(result, float(best["psnr_db"]))]
     bound = bound_check(result)
     if bound is not None and bound.level == "good":  # else it is among the cautions

@@ -101,17 +101,23 @@ def _measured(result: OptimizationResult) -> Check:
         for constraint in result.constraints
         if constraint.metric in PREDICTED and _breaks(best, constraint)
     ]
-    fidelity = str(best["measured_fidelity"])
     said = ", ".join(f"{label(t)} {format_value(t, best[f'measured_{t}'])}" for t in PREDICTED)
     if broken:
         return Check(
             "act",
             "The recommended topology's own measurement breaks a limit",
-            f"Measured at fidelity {fidelity}: {said}. Broken: {', '.join(map(str, broken))}.",
+            f"{said}: {measured_by(best)}. Broken: {', '.join(map(str, broken))}.",
         )
-    return Check(
-        "good", "The recommended topology was measured", f"At fidelity {fidelity}: {said}."
-    )
+    return Check("good", "The recommended topology was measured", f"{said}: {measured_by(best)}.")
+
+
+def measured_by(best: Any) -> str:
+    """Return what the measured values of a topology are.
+
+    Args:
+        best: A measured row of the judged topologies.
+    """
+    return f"accuracy at {best['measured_fidelity']}, privacy losses by the strongest attack"
 
 
 def _breaks(best: Any, constraint: Constraint) -> bool:

@@ -140,6 +140,9 @@ def test_a_measurement_that_breaks_a_limit_is_the_first_check(result):
     assert titles(worse)[0] == "The recommended topology's own measurement breaks a limit"
     better = edited(worse, measured_psnr_db=17.0)
     assert "The recommended topology was measured" in titles(better, "good")
+    for judged in (worse, better):
+        (said,) = (c.text for c in health_checks(judged) if "recommended topology" in c.title)
+        assert "accuracy at full, privacy losses by the strongest attack" in said
 
 
 def test_extrapolation_is_worth_a_warning(result):
