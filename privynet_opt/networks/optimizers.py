@@ -70,22 +70,24 @@ class Muon(torch.optim.Optimizer):
             weight.mul_(1 - length * WEIGHT_DECAY).sub_(update, alpha=length)
 
 
-def make_optimizers(network: nn.Module, muon: MuonRecipe | None) -> list[torch.optim.Optimizer]:
+def make_optimizers(
+    network: nn.Module, peak_learning_rate: float, muon: MuonRecipe | None
+) -> list[torch.optim.Optimizer]:
     """Return the optimisers that share a network's parameters.
 
     Args:
         network: Its parameters are optimised.
+        peak_learning_rate: Of AdamW.
         muon: Speed of convolution weights; None leaves them to AdamW, as all the rest.
 
     Returns:
-        AdamW, whose learning rate the caller sets, and Muon if it is wanted.
+        AdamW, and Muon if it is wanted; each at its peak learning rate.
     """
     parameters = list(network.parameters())
-    if muon is None:
-        return [torch.optim.AdamW(parameters, weight_decay=WEIGHT_DECAY)]
-    weights = [parameter for parameter in parameters if parameter.dim() == 4]
-    others = [parameter for parameter in parameters if parameter.dim() != 4]
-    return [torch.optim.AdamW(others, weight_decay=WEIGHT_DECAY), Muon(weights, muon)]
+    weights = [parameter for parameter in parameters if muon and parameter.dim() == 4]
+    others = [parameter for parameter in parameters if not (muon and parameter.dim() == 4)]
+    adamw = torch.optim.AdamW(others, peak_learning_rate, weight_decay=WEIGHT_DECAY)
+    return [adamw, Muon(weights, muon)] if muon else [adamw]
 
 
 def orthogonalised(update: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from privynet_opt.errors import DataError, OutputError
-from privynet_opt.networks.optimizers import Muon, MuonRecipe, make_optimizers
+from privynet_opt.networks.optimizers import MuonRecipe, make_optimizers
 
 HELD_OUT_SHARE = 0.1
 """Share of the training images that only decide which epoch is kept and when to stop."""
@@ -169,9 +169,9 @@ class _Run:
         self.n_stacked = n_stacked
         self.generator = torch.Generator().manual_seed(seed)
         self.generators = (self.generator, *generators)
-        self.optimizers = make_optimizers(network, recipe.muon)
+        self.optimizers = make_optimizers(network, recipe.peak_learning_rate, recipe.muon)
         n_steps = recipe.max_epochs * steps
-        self.schedules = [_one_cycle(optimizer, recipe, n_steps) for optimizer in self.optimizers]
+        self.schedules = [_one_cycle(part, recipe.warm_up, n_steps) for part in self.optimizers]
         self.epoch = 0
         self.best_epochs = [0] * n_stacked
         self.best_losses = [float("inf")] * n_stacked
@@ -264,17 +264,17 @@ class _Run:
 
 
 def _one_cycle(
-    optimizer: torch.optim.Optimizer, recipe: TrainingRecipe, n_steps: int
+    optimizer: torch.optim.Optimizer, warm_up: float, n_steps: int
 ) -> torch.optim.lr_scheduler.OneCycleLR:
-    """Return the schedule of one optimiser; AdamW's momentum goes down as its rate goes up."""
-    is_muon = isinstance(optimizer, Muon)
-    rising = recipe.warm_up * n_steps
+    """Return a schedule up to the optimiser's rate; AdamW's momentum goes down meanwhile."""
+    if warm_up * n_steps == 1:
+        warm_up = 2 / n_steps  # torch divides by the steps of the rise, less one
     return torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
-        optimizer.defaults["lr"] if is_muon else recipe.peak_learning_rate,
+        optimizer.defaults["lr"],
         n_steps,
-        pct_start=recipe.warm_up if rising != 1 else 2 / n_steps,  # torch divides by steps less one
-        cycle_momentum=not is_muon,
+        pct_start=warm_up,
+        cycle_momentum="betas" in optimizer.defaults,
     )
 
 

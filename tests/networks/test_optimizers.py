@@ -28,7 +28,7 @@ def with_gradients(net):
 def change(recipe, memory_format=torch.contiguous_format):
     net = with_gradients(network().to(memory_format=memory_format))
     before = copy.deepcopy(net)
-    for optimizer in make_optimizers(net, recipe):
+    for optimizer in make_optimizers(net, 1e-3, recipe):
         optimizer.step()
     return before, net
 
@@ -70,7 +70,7 @@ def test_what_is_no_convolution_is_changed_as_by_adamw_alone():
 def test_a_weight_without_a_gradient_stays():
     net = network()
     net[0].weight.requires_grad_(False)
-    _, muon = make_optimizers(with_gradients(net), RECIPE)
+    _, muon = make_optimizers(with_gradients(net), 1e-3, RECIPE)
     before = net[0].weight.clone()
     muon.step()
     assert torch.equal(net[0].weight, before)
