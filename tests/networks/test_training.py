@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from torch import nn
 from privynet_opt.errors import DataError, OutputError
 from privynet_opt.networks import training
 from privynet_opt.networks.mirroring import MirroredPairs
+from privynet_opt.networks.optimizers import MuonRecipe
 from privynet_opt.networks.training import TrainingRecipe, train
 
 INPUTS = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
@@ -128,6 +131,12 @@ def test_the_gradient_of_each_stacked_network_is_clipped_by_itself():
         return network.weights.tolist()
 
     assert reach([0.1, 1000.0]) == [*reach([0.1]), *reach([1000.0])]
+
+
+def test_stacked_networks_are_not_trained_by_muon_which_would_mix_them():
+    recipe = replace(RECIPE, muon=MuonRecipe(peak_learning_rate=0.01, momentum=0.9))
+    with pytest.raises(AssertionError):
+        train(linear(), squared_error, 200, recipe, seed=0, n_stacked=2)
 
 
 def test_a_checkpoint_that_the_disk_has_no_room_for_is_told(tmp_path):
