@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from privynet_opt.attacks import fine_tuning
 from privynet_opt.attacks.amortised import AmortisedNetworks, train_amortised
 from privynet_opt.attacks.coordinates import CutCoordinates
 from privynet_opt.attacks.fine_tuning import adapt_decoder, fine_tune
@@ -77,6 +78,20 @@ def test_networks_that_start_from_amortised_ones_end_the_same_whatever_was_drawn
         torch.manual_seed(drawn)
         found.append(weights(fine_tune(start, kept, *data, (RECIPE, RECIPE), seed=5)))
     assert torch.equal(*found)
+
+
+def test_tuning_starts_from_what_the_cuts_decoder_recovers_of_the_subset(seen, monkeypatch):
+    features, images, _ = seen
+    start, kept = untrained(seen), [1, 3]
+    torch.manual_seed(0)
+    for parameter in start.decoder.parameters():
+        nn.init.normal_(parameter, std=0.1)
+    start.decoder.eval()
+    monkeypatch.setattr(fine_tuning, "train", lambda network, *_, **__: (0,))
+    own = adapt_decoder(start, kept, (features[:, kept], images), BY_MUON, seed=5)
+    own.decoder.eval()
+    (_, expected, _), (_, recovered, _) = (n.score(kept, features[:, kept]) for n in (start, own))
+    assert torch.allclose(recovered, expected, atol=0.01)  # in bfloat16
 
 
 def test_a_decoder_is_tuned_without_conditions_and_the_cut_keeps_its_own(seen):
