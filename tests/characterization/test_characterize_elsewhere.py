@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
 from digits_study import STUDY
 from second_device import DEVICE, second_device
 
-from privynet_opt.characterization import subset_search
+from privynet_opt.characterization import measure, subset_search
 from privynet_opt.characterization.characterize import characterize
 from privynet_opt.characterization.fresh import measure_again
 from privynet_opt.characterization.schema import KEY
@@ -57,6 +59,8 @@ def test_a_characterization_elsewhere_ends_with_the_rows_of_the_cpu(
     torch.set_num_threads(1)
     monkeypatch.setattr(subset_search, "N_RANDOM", 4)
     monkeypatch.setattr(precision, "uses_bfloat16", lambda device: False)
+    tuned = replace(measure.ADAPTATION, finest_untouched_grid=3)  # conv3 has 4×4 cells
+    monkeypatch.setattr(measure, "ADAPTATION", tuned)
     here = measured(text, tmp_path / "here", fidelities, "cpu")
     with second_device():
         there = measured(text, tmp_path / "there", fidelities, "cuda")
