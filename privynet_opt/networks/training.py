@@ -6,7 +6,7 @@ import copy
 import io
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +165,7 @@ class _Run:
     ) -> None:
         assert n_stacked == 1 or recipe.muon is None  # it would mix the stacked networks
         self.network = network
-        self.patience = recipe.patience
+        self.recipe = recipe
         self.n_stacked = n_stacked
         self.generator = torch.Generator().manual_seed(seed)
         self.generators = (self.generator, *generators)
@@ -180,7 +180,7 @@ class _Run:
     def unfinished(self) -> list[int]:
         """Return which of the stacked networks are not out of patience."""
         waited = [self.epoch - best for best in self.best_epochs]
-        return [index for index, epochs in enumerate(waited) if epochs < self.patience]
+        return [index for index, epochs in enumerate(waited) if epochs < self.recipe.patience]
 
     def step(self, loss: Tensor) -> None:
         self.network.zero_grad()
@@ -222,6 +222,7 @@ class _Run:
 
     def save(self, path: Path) -> None:
         state = {
+            "recipe": asdict(self.recipe),
             **{name: getattr(self, name) for name in _COUNTERS},
             "network": self.network.state_dict(),
             **{name: [part.state_dict() for part in getattr(self, name)] for name in _STATEFUL},
@@ -252,6 +253,8 @@ class _Run:
             ) from error
 
     def _restore(self, state: dict[str, Any]) -> None:
+        if state["recipe"] != asdict(self.recipe):
+            raise ValueError("of another recipe")
         for name in _COUNTERS:
             setattr(self, name, state[name])
         self.network.load_state_dict(state["network"])

@@ -139,6 +139,14 @@ def test_stacked_networks_are_not_trained_by_muon_which_would_mix_them():
         train(linear(), squared_error, 200, recipe, seed=0, n_stacked=2)
 
 
+def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
+    checkpoint = tmp_path / "checkpoint.pt"
+    train(linear(), squared_error, 200, RECIPE, seed=0, checkpoint=checkpoint)
+    other = replace(RECIPE, peak_learning_rate=0.05)
+    with pytest.raises(OutputError, match="one that this training wrote"):
+        train(linear(), squared_error, 200, other, seed=0, checkpoint=checkpoint)
+
+
 def test_a_checkpoint_that_the_disk_has_no_room_for_is_told(tmp_path):
     (tmp_path / "state.tmp").symlink_to("/dev/full")
     with pytest.raises(OutputError, match=r"state\.pt is not \(No space left on device\)"):
