@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 WEIGHT_DECAY = 0.01
-"""AdamW's default (Loshchilov & Hutter, ICLR 2019), of both optimisers."""
+"""AdamW's default (Loshchilov & Hutter, ICLR 2019); Muon's is in proportion to its steps."""
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of Muon's quintic iteration (Jordan 2024, kellerjordan.github.io/posts/muon)."""
@@ -101,7 +101,7 @@ def orthogonalised(update: Tensor) -> Tensor:
 
     Returns:
         The same shape; as a matrix of `out` rows its singular values are about 0.7 to 1.2, but for
-        those that were below a thousandth of all.
+        those that were below a two-hundredth of its Frobenius norm.
     """
     matrix = update.flatten(1)
     matrix = matrix / matrix.norm().clamp_min(torch.finfo(matrix.dtype).tiny)

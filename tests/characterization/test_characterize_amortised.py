@@ -132,11 +132,12 @@ def test_a_decoder_tuned_to_one_subset_attacks_it_better(conv1_bank, amortised, 
     assert tuned["decoder_psnr_db"] > untouched["decoder_psnr_db"] + 0.05
 
 
-def test_finer_trunks_adapt_on_as_many_cells():
+@pytest.mark.parametrize("times", [2, 4])
+def test_finer_trunks_adapt_on_as_many_cells_in_as_many_steps(times):
     images, recipe = recipes.ADAPTATION.at(8)
-    finer_images, finer = recipes.ADAPTATION.at(16)
-    assert images == 4 * finer_images
-    assert recipe.batch_size == 4 * finer.batch_size
+    finer_images, finer = recipes.ADAPTATION.at(times * 8)
+    assert images == times**2 * finer_images
+    assert recipe.batch_size == times**2 * finer.batch_size
 
 
 def test_networks_of_another_cut_are_refused(study, amortised, tmp_path):
