@@ -82,7 +82,7 @@ def validate(
         data: Where the images are; None only for data the package can make itself.
         weights: Weights file or name; None takes the study's.
         device: ``"cpu"`` or ``"cuda"``.
-        fidelity: None takes the one above the fidelity that is predicted, if there is one.
+        fidelity: None takes the dearest, ``"full"``.
         skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
 
     Returns:
@@ -105,7 +105,7 @@ def validate(
             "Relax a limit: the answer says which and how far."
         )
     chosen = neighbourhood(result.front, result.best, k)
-    fidelity = fidelity or _dearer(result.proxies.fidelity)
+    fidelity = fidelity or TRAINED_FIDELITIES[-1]
     seed = int(result.table.rows["training_seed"].max()) + 1
     measured = measure_again(
         result.spec,
@@ -239,8 +239,3 @@ def add_to_study(
     extension = {**told, "rows": len(rows), **validation.measured.circumstances}
     extend_table(path, rows, [extension])
     return path.parent
-
-
-def _dearer(fidelity: str) -> str:
-    position = TRAINED_FIDELITIES.index(fidelity) + 1
-    return TRAINED_FIDELITIES[min(position, len(TRAINED_FIDELITIES) - 1)]

@@ -37,7 +37,7 @@ def add_to(commands: Commands) -> None:
     add(
         "--fidelity",
         choices=TRAINED_FIDELITIES,
-        help="how long networks are trained (the one above what is predicted, if there is one)",
+        help="how long networks are trained (full)",
     )
     finish(parser, validate, "Finished measurements are kept; run it again to go on.")
 
