@@ -32,7 +32,12 @@ def add_to(commands: Commands) -> None:
     )
     add = parser.add_argument
     add_study(add)
-    add("--output", type=Path, metavar="DIR", help="folder to write")
+    add(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="folder to write (./privynet-opt-STUDY-characterization)",
+    )
     add_measuring(add)
     add(
         "--fidelity",
@@ -75,8 +80,8 @@ def add_to(commands: Commands) -> None:
         type=positive,
         default=1,
         metavar="N",
-        help="train so many topologies of a cut together, to the same values: for a GPU that small "
-        "networks leave idle; hardly worth it on a CPU (1)",
+        help="train so many topologies of a cut together; rounding moves values a little: for a "
+        "GPU that small networks leave idle; hardly worth it on a CPU (1)",
     )
     add("--topologies", type=positive, metavar="N", help="how many are trained (the study's)")
     add(

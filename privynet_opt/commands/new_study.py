@@ -22,9 +22,19 @@ def add_to(commands: Commands) -> None:
     )
     add = parser.add_argument
     add("name", type=Path, metavar="FOLDER", help="new folder; its name is the study's")
-    add("--network", required=True, metavar="NAME", help="torchvision's name, such as resnet18")
-    add("--data", type=Path, metavar="DIR", help="where the images are (scikit-learn's digits)")
-    add("--weights", metavar="FILE|NAME", help="a state-dict file, torchvision's name, or 'none'")
+    add(
+        "--network",
+        required=True,
+        metavar="NAME",
+        help="torchvision's name, such as resnet18, or small_cnn",
+    )
+    add("--data", type=Path, metavar="DIR", help="as for characterize (scikit-learn's digits)")
+    add(
+        "--weights",
+        metavar="FILE|NAME",
+        help="a state-dict file, torchvision's name, or 'none' (IMAGENET1K_V1, which is downloaded "
+        "when measuring begins; none for small_cnn)",
+    )
     add(
         "--image-size",
         type=positive,

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
+from privynet_opt.metrics import METRICS
+
 OK = 0
 USER_MISTAKE = 2
 NOTHING_FEASIBLE = 3
@@ -47,13 +49,13 @@ def add_limits(add: Callable[..., object]) -> None:
         action="append",
         metavar="'METRIC <= LIMIT'",
         help="a limit, such as 'psnr_db <= 17.5'; repeat for more; replaces the "
-        "study's own; 'none' for no limits",
+        "study's own; 'none' for no limits; metrics: " + ", ".join(METRICS),
     )
     add(
         "--confidence",
         type=float,
         metavar="LEVEL",
-        help="share of cases a privacy limit must hold in, such as 0.9",
+        help="share of cases a privacy limit must hold in (study's: often 0.9)",
     )
 
 
@@ -82,7 +84,13 @@ def add_measuring(add: Callable[..., object]) -> None:
     Args:
         add: A parser's ``add_argument``.
     """
-    add("--data", type=Path, metavar="DIR", help="where the images are")
+    add(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="the images: a folder for each class (or train/ and test/ of those), an .npz file, or "
+        "torchvision's folder of a data set",
+    )
     add("--weights", metavar="FILE", help="weights of the network (the study's)")
     add("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (cpu)")
     add_skip_bad(add)

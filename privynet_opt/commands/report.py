@@ -22,7 +22,8 @@ def add_to(commands: Commands) -> None:
     parser = commands.add_parser(
         "report",
         help="write the report of a saved result again, or compare two results",
-        description="Write the report of a result that `run` saved, from its study as it is now.",
+        description="Write the report of a result that `run` or `tune` saved, from its study as it "
+        "is now.",
     )
     add = parser.add_argument
     add_result(add)
