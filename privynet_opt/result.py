@@ -91,7 +91,7 @@ class OptimizationResult:
             data: Where the images are; None only for data the package can make itself.
             weights: Weights file or name; None takes the study's.
             device: ``"cpu"`` or ``"cuda"``.
-            fidelity: None takes the one above the fidelity that is predicted, if there is one.
+            fidelity: None takes the dearest, ``"full"``.
             output: Folder that keeps finished measurements; None keeps none.
             skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
 
