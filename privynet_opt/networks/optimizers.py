@@ -93,8 +93,8 @@ def make_optimizers(
 def orthogonalised(update: Tensor) -> Tensor:
     """Bring the singular values of an update near one, by Newton-Schulz steps.
 
-    The steps multiply it from the left by polynomials of its Gram matrix, so that all but the first
-    and the last product are of the size of that matrix.
+    The steps multiply it by polynomials of its smaller Gram matrix, so that all but the first and
+    the last product are of the size of that matrix.
 
     Args:
         update: Of a convolution, shape ``(out, in, rows, columns)``.
@@ -103,7 +103,9 @@ def orthogonalised(update: Tensor) -> Tensor:
         The same shape; as a matrix of `out` rows its singular values are about 0.7 to 1.2, but for
         those that were below a two-hundredth of its Frobenius norm.
     """
-    matrix = update.flatten(1)
+    flat = update.flatten(1)
+    is_tall = len(flat) > flat.shape[1]
+    matrix = flat.T if is_tall else flat
     matrix = matrix / matrix.norm().clamp_min(torch.finfo(matrix.dtype).tiny)
     gram = matrix @ matrix.T
     turned = torch.eye(len(gram), device=gram.device)
@@ -113,5 +115,5 @@ def orthogonalised(update: Tensor) -> Tensor:
         factor.diagonal().add_(a)
         turned = factor @ turned
         gram = factor @ gram @ factor
-    orthogonal: Tensor = (turned @ matrix).reshape(update.shape)
-    return orthogonal
+    product: Tensor = turned @ matrix
+    return (product.T if is_tall else product).reshape(update.shape)

@@ -50,6 +50,17 @@ def test_a_step_of_muon_is_nearly_the_orthogonal_matrix_next_to_the_gradient():
         assert float(step.norm()) == pytest.approx(len(step) ** 0.5, rel=0.2)
 
 
+@pytest.mark.parametrize("shape", [(12, 2, 1, 1), (3, 2, 2, 2)])
+def test_tall_and_wide_updates_are_orthogonalised_alike(shape):
+    update = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    turned = update.flatten(1).T[..., None, None]
+    assert torch.allclose(
+        orthogonalised(update).flatten(1), orthogonalised(turned).flatten(1).T, atol=1e-5
+    )
+    left, _, right = torch.linalg.svd(update.flatten(1), full_matrices=False)
+    assert torch.allclose(orthogonalised(update).flatten(1), left @ right, atol=0.35)
+
+
 def test_steps_follow_nesterov_momentum_while_weights_decay():
     weight = nn.Parameter(torch.ones(3, 2, 1, 1))
     muon = Muon([weight], MuonRecipe(peak_learning_rate=0.02, momentum=0.5))
