@@ -31,7 +31,7 @@ from privynet_opt.characterization.bank import build_bank
 from privynet_opt.characterization.design import kept_grid, screen_topologies
 from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.measure import measure_amortised, measure_trained
-from privynet_opt.characterization.recipes import AMORTISED
+from privynet_opt.characterization.recipes import AMORTISED, amortised_decoder
 from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import choose_cuts, find_cuts
@@ -77,7 +77,7 @@ def main() -> None:
             training_subsets(cut.name, bank.statistics, N_SUBSETS, seed=1),
             (attacker[:n], splits.attacker.images[:n].float() / 255),
             (cloud[:n], splits.cloud.labels[:n]),
-            (AMORTISED.decoder, AMORTISED.cloud),
+            (amortised_decoder(cut.height), AMORTISED.cloud),
         ),
     )
     step = max(1, len(topologies) // asked.scored)

@@ -32,6 +32,7 @@ from privynet_opt.characterization.measure import (
 from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.characterization.recipes import (
     AMORTISED,
+    amortised_decoder,
     describe_networks,
 )
 from privynet_opt.characterization.schema import GALLERY, TRAINED_FIDELITIES, subsets_of
@@ -230,7 +231,7 @@ def amortised_networks(bank: CutBank, folder: Path) -> AmortisedNetworks:
         training_subsets(cut.name, bank.statistics, N_SUBSETS, TRAINING_SEED),
         (bank.features["attacker"][:n], splits.attacker.images[:n].to(device).float() / 255),
         (bank.features["cloud"][:n], splits.cloud.labels[:n].to(device)),
-        (AMORTISED.decoder, AMORTISED.cloud),
+        (amortised_decoder(cut.height), AMORTISED.cloud),
         checkpoints,
     )
     save_networks(path, networks, belongs_to)

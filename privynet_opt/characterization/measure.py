@@ -80,7 +80,7 @@ def measure_amortised(bank: CutBank, networks: AmortisedNetworks, topology: Loca
     started = time.perf_counter()
     kept = list(kept_channels(topology, bank.statistics))
     decoder_epochs = networks.epochs[0]
-    if bank.cut.height > ADAPTATION.finest_untouched_grid:
+    if ADAPTATION.tunes(bank.cut.height):
         n_images, recipe = ADAPTATION.at(networks.decoder.trunk_grid)
         attacker = attacker_set(bank, kept, n_images)
         networks = adapt_decoder(networks, kept, attacker, recipe, networks.seed)

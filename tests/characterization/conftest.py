@@ -38,6 +38,8 @@ def short_recipes():
         shorter = short(recipes.AMORTISED, 3)
         for module in (recipes, job):
             patch.setattr(module, "AMORTISED", shorter)
+        fewer = replace(recipes.DECODER_TO_TUNE, max_epochs=4, min_steps=0)
+        patch.setattr(recipes, "DECODER_TO_TUNE", fewer)
         yield
 
 

@@ -35,6 +35,13 @@ def test_amortised_networks_score_the_whole_space_and_beat_the_closed_form(amort
     assert (scored["attacker"] == "amortised").mean() > 0.9
 
 
+def test_decoders_that_are_tuned_to_subsets_are_trained_by_muon_and_more_briefly(amortised):
+    epochs = load_table(amortised).amortised.groupby("cut_layer")["decoder_epochs"].max()
+    assert epochs.to_dict() == {"conv1": 4 + 1, "conv4": 8}  # 8×8 and 4×4 cells
+    assert recipes.amortised_decoder(8).muon is not None
+    assert recipes.amortised_decoder(7).muon is None
+
+
 def test_more_topologies_are_scored_without_training_again(study, amortised):
     networks = sorted((amortised.parent / "amortised").iterdir())
     assert [f.name for f in networks] == ["conv1.safetensors", "conv4.safetensors"]
