@@ -80,7 +80,7 @@ class OptimizationResult:
         data: str | Path | None = None,
         weights: str | None = None,
         device: str = "cpu",
-        fidelity: str | None = None,
+        fidelity: str = "full",
         output: str | Path | None = None,
         skip_bad: bool = False,
     ) -> Validation:
@@ -91,7 +91,7 @@ class OptimizationResult:
             data: Where the images are; None only for data the package can make itself.
             weights: Weights file or name; None takes the study's.
             device: ``"cpu"`` or ``"cuda"``.
-            fidelity: None takes the dearest, ``"full"``.
+            fidelity: How long networks are trained: ``"standard"`` or ``"full"``.
             output: Folder that keeps finished measurements; None keeps none.
             skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
 

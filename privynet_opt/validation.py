@@ -70,7 +70,7 @@ def validate(
     data: str | Path | None = None,
     weights: str | None = None,
     device: str = "cpu",
-    fidelity: str | None = None,
+    fidelity: str = "full",
     skip_bad: bool = False,
 ) -> Validation:
     """Measure the recommended topology and its neighbours on the front by a fresh attack.
@@ -82,7 +82,7 @@ def validate(
         data: Where the images are; None only for data the package can make itself.
         weights: Weights file or name; None takes the study's.
         device: ``"cpu"`` or ``"cuda"``.
-        fidelity: None takes the dearest, ``"full"``.
+        fidelity: How long networks are trained: ``"standard"`` or ``"full"``.
         skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
 
     Returns:
@@ -95,8 +95,7 @@ def validate(
     from privynet_opt.characterization.fresh import measure_again
 
     k = whole_number("k", k, least=0)
-    if fidelity is not None:
-        known_word("fidelity", fidelity, TRAINED_FIDELITIES)
+    known_word("fidelity", fidelity, TRAINED_FIDELITIES)
     folder = as_path("output", output, OutputError)
     images, weights = path_or_none("data", data, DataError), weights_or_none(weights)
     if result.best is None:
@@ -105,7 +104,6 @@ def validate(
             "Relax a limit: the answer says which and how far."
         )
     chosen = neighbourhood(result.front, result.best, k)
-    fidelity = fidelity or TRAINED_FIDELITIES[-1]
     seed = int(result.table.rows["training_seed"].max()) + 1
     measured = measure_again(
         result.spec,

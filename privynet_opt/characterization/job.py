@@ -30,11 +30,7 @@ from privynet_opt.characterization.measure import (
     measure_trained,
 )
 from privynet_opt.characterization.measurement_folder import MeasurementFolder
-from privynet_opt.characterization.recipes import (
-    AMORTISED,
-    amortised_decoder,
-    describe_networks,
-)
+from privynet_opt.characterization.recipes import AMORTISED, amortised_decoder, describe_networks
 from privynet_opt.characterization.schema import GALLERY, TRAINED_FIDELITIES, subsets_of
 from privynet_opt.characterization.side_attack import SideAttack
 from privynet_opt.characterization.subset_search import search_subset

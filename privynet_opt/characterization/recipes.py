@@ -136,8 +136,8 @@ ADAPTATION = Adaptation(
     ),
 )
 """Part of the fidelity ``amortised``: over conv4p to conv7 the mean gap to own decoders of
-``standard`` falls from 0.65 to 1.09 dB a cut to 0.36 to 0.53. By AdamW, 8,000 images left 0.40 to
-0.57 dB (benchmarks/attack_gap.py) and took 1.7 times as long at conv5."""
+``standard`` falls from 0.65 to 1.09 dB a cut to 0.36 to 0.52. By AdamW, 8,000 images left 0.40 to
+0.56 dB (benchmarks/attack_gap.py) and took 1.7 times as long at conv5."""
 
 
 def amortised_decoder(grid: int) -> TrainingRecipe:

@@ -37,6 +37,7 @@ def add_to(commands: Commands) -> None:
     add(
         "--fidelity",
         choices=TRAINED_FIDELITIES,
+        default="full",
         help="how long networks are trained (full)",
     )
     finish(parser, validate, "Finished measurements are kept; run it again to go on.")
