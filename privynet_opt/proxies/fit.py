@@ -19,9 +19,10 @@ from privynet_opt.characterization.table import CharacterizationTable
 from privynet_opt.errors import TableError
 from privynet_opt.proxies.base import Floats
 from privynet_opt.proxies.estimates import TARGETS
-from privynet_opt.proxies.inputs import ProxyInputs, sending
+from privynet_opt.proxies.inputs import ProxyInputs
 from privynet_opt.proxies.models import MODELS, candidate_models
 from privynet_opt.proxies.record import TargetRecord, read_record, table_key, write_record
+from privynet_opt.proxies.trained_range import TrainedRange
 from privynet_opt.proxies.validation import (
     Folds,
     ProxyValidation,
@@ -69,12 +70,7 @@ class Proxies:
         self.confidence = confidence
         self.fidelity = _predicted_fidelity(rows)
         self._inputs = ProxyInputs(table)
-        self._trained = rows.groupby("cut_layer").agg(
-            fewest=("kept_filters", "min"),
-            most=("kept_filters", "max"),
-            bits=("feature_bits", "min"),
-            noise=("noise_std", "max"),
-        )
+        self._range = TrainedRange(rows, self._inputs)
         matrix = self._inputs.matrix(rows, rows["fidelity"])
         self.validations = {
             target: _validate(target, entry, rows, confidence) for target, entry in record.items()
@@ -98,32 +94,32 @@ class Proxies:
 
         Returns:
             With the same index, per target the columns ``<target>``, ``<target>_lower`` and
-            ``<target>_upper``, and ``extrapolation``: whether the cut layer has no trained row,
-            the kept filters lie outside its trained range, features have fewer bits or more noise
-            than any of its rows, or `ProxyInputs.are_guessed`. For a cut layer without a trained
-            row the interval is as wide as the errors on whole cut layers held out; these are so
-            few that its level is a guess.
+            ``<target>_upper``, and ``extrapolation``: whether anything of `TrainedRange.exceeded`
+            is. For a cut layer without a trained row the interval is as wide as the errors on
+            whole cut layers held out; these are so few that its level is a guess.
 
         Raises:
             TopologyError: If a cut layer has no profile, or fewer channels than are kept.
         """
         matrix = self._inputs.matrix(topologies, self.fidelity)
-        known = self._trained.reindex(topologies["cut_layer"]).reset_index(drop=True)
-        kept = topologies["kept_filters"].to_numpy()
-        is_new_cut = known["most"].isna().to_numpy()
         columns: dict[str, Floats] = {}
         for target, model in self._models.items():
             means, spreads = model.predict(matrix) if len(matrix) else (np.empty(0), np.empty(0))
             scales, new_cut_scale = self._scales[target]
             reach = spreads * topologies["cut_layer"].map(scales).fillna(new_cut_scale).to_numpy()
             columns |= _interval(target, means, reach)
-        outside = (known["fewest"] > kept) | (known["most"] < kept)
-        outside |= known["bits"] > sending(topologies, "feature_bits")
-        outside |= known["noise"] < sending(topologies, "noise_std")
-        guessed = self._inputs.are_guessed(topologies)
+        exceeded = self._range.exceeded(topologies)
         return pd.DataFrame(columns, index=topologies.index).assign(
-            extrapolation=is_new_cut | outside.to_numpy() | guessed
+            extrapolation=exceeded.any(axis=1)
         )
+
+    def why_extrapolated(self, topology: pd.Series) -> tuple[str, ...]:
+        """Return in words what a topology exceeds of the trained rows, nothing where it does not.
+
+        Args:
+            topology: With `TOPOLOGY_COLUMNS`, of a cut layer that has a profile.
+        """
+        return self._range.reasons(topology)
 
 
 def fit_proxies(

@@ -132,11 +132,11 @@ def extrapolation_checks(result: OptimizationResult) -> list[Check]:
         result: What `optimize` returned.
     """
     best, better = result.best, passed_over(result.candidates, result.best)
-    why = (
-        "Its cut has no trained measurement, or none of so few or so many kept filters, of so few "
-        "bits or of so much noise, or its way to choose filters was measured less there than the "
-        "others: the interval promises nothing."
-    )
+
+    def why(topology: Any) -> str:
+        reasons = _capital("; ".join(result.proxies.why_extrapolated(topology)))
+        return f"{reasons}: there the interval promises nothing."
+
     if better is not None:
         (words,) = topologies_in_words(better.to_frame().T)
         said = format_value("accuracy", float(better["accuracy"]))
@@ -145,7 +145,7 @@ def extrapolation_checks(result: OptimizationResult) -> list[Check]:
                 "watch",
                 f"Not recommended though predicted within every limit: {words} ({said}), beyond "
                 "what was measured",
-                f"{why} Measure it or topologies around it, or allow such choices with "
+                f"{why(better)} Measure it or topologies around it, or allow such choices with "
                 "--extrapolate.",
             )
         ]
@@ -153,7 +153,7 @@ def extrapolation_checks(result: OptimizationResult) -> list[Check]:
         return []
     if best["extrapolation"]:
         title = "The recommended topology lies beyond what was measured"
-        return [Check("watch", title, f"{why} Measure it, or topologies around it.")]
+        return [Check("watch", title, f"{why(best)} Measure it, or topologies around it.")]
     return [
         Check(
             "good",

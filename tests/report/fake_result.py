@@ -85,7 +85,14 @@ def fake_result(constraints: tuple[str, ...] = LIMITS, title: str | None = None)
         objectives=OBJECTIVES,
         constraints=limits,
         table=table,
-        proxies=SimpleNamespace(validations=fake_validations(table.trained), fidelity="full"),
+        proxies=SimpleNamespace(
+            validations=fake_validations(table.trained),
+            fidelity="full",
+            why_extrapolated=lambda topology: (
+                f"trained measurements of {topology['cut_layer']} keep at most 256 filters",
+                "it is made up",
+            ),
+        ),
         candidates=candidates,
         front=front_of(candidates),
         best=best,

@@ -148,7 +148,11 @@ def test_a_measurement_that_breaks_a_limit_is_the_first_check(result):
 def test_extrapolation_is_worth_a_warning(result):
     title = "The recommended topology lies beyond what was measured"
     assert title not in titles(result)
-    assert title in titles(edited(result, extrapolation=True), "watch")
+    outside = edited(result, extrapolation=True)
+    assert title in titles(outside, "watch")
+    (said,) = (check.text for check in health_checks(outside) if check.title == title)
+    reasons = f"Trained measurements of {result.best['cut_layer']} keep at most 256 filters; it is"
+    assert said.startswith(f"{reasons} made up: there the interval promises nothing.")
 
 
 def beyond(result, rows):
@@ -165,6 +169,8 @@ def test_a_better_topology_beyond_what_was_measured_is_named_and_not_recommended
     assert found.best["accuracy"] < result.best["accuracy"]
     (title,) = [t for t in titles(found, "watch") if "Not recommended" in t]
     assert verdict(result).topology in title
+    (said,) = (check.text for check in health_checks(found) if check.title == title)
+    assert f"of {result.best['cut_layer']} keep" in said
     n = len(result.candidates) - 1
     sentence = verdict(found).sentence
     assert f"Of the {n:,} topologies within the range of the trained measurements" in sentence
