@@ -132,11 +132,6 @@ def extrapolation_checks(result: OptimizationResult) -> list[Check]:
         result: What `optimize` returned.
     """
     best, better = result.best, passed_over(result.candidates, result.best)
-
-    def why(topology: Any) -> str:
-        reasons = _capital("; ".join(result.proxies.why_extrapolated(topology)))
-        return f"{reasons}: there the interval promises nothing."
-
     if better is not None:
         (words,) = topologies_in_words(better.to_frame().T)
         said = format_value("accuracy", float(better["accuracy"]))
@@ -145,15 +140,16 @@ def extrapolation_checks(result: OptimizationResult) -> list[Check]:
                 "watch",
                 f"Not recommended though predicted within every limit: {words} ({said}), beyond "
                 "what was measured",
-                f"{why(better)} Measure it or topologies around it, or allow such choices with "
-                "--extrapolate.",
+                f"{_beyond(result, better)} Measure it or topologies around it, or allow such "
+                "choices with --extrapolate.",
             )
         ]
     if best is None:
         return []
     if best["extrapolation"]:
         title = "The recommended topology lies beyond what was measured"
-        return [Check("watch", title, f"{why(best)} Measure it, or topologies around it.")]
+        text = f"{_beyond(result, best)} Measure it, or topologies around it."
+        return [Check("watch", title, text)]
     return [
         Check(
             "good",
@@ -162,6 +158,11 @@ def extrapolation_checks(result: OptimizationResult) -> list[Check]:
             "more accurate one outside it meets every limit.",
         )
     ]
+
+
+def _beyond(result: OptimizationResult, topology: Any) -> str:
+    reasons = _capital("; ".join(result.proxies.why_extrapolated(topology)))
+    return f"{reasons}: there the interval promises nothing."
 
 
 def _edge(result: OptimizationResult) -> Check | None:
