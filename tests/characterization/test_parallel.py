@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from privynet_opt.characterization.parallel import run_jobs, threads_per_worker
@@ -53,6 +55,15 @@ def die_beside_another(task: Task) -> None:
 
 def die_always(task: Task) -> None:
     os.kill(os.getpid(), 9)
+
+
+def use_memory_again(task: Task) -> None:
+    before = 0
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        _ = [np.ones(3_000_000) for _ in range(4)]
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    (task.folder / str(task.number)).write_text(str(faults))
 
 
 def grow(task: Task) -> None:
@@ -158,6 +169,13 @@ def test_without_dask_the_package_to_install_is_named(tasks, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     with pytest.raises(PrivyNetOptError, match=r"pip install privynet_opt\[dask\]"):
         run_jobs(tasks, note_who, workers=1, dask="tcp://127.0.0.1:1")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's settings are looked at")
+def test_a_worker_keeps_freed_memory(tasks, tmp_path):
+    """96 MB are 23,000 pages: given back, each would be faulted in again."""
+    run_jobs(tasks, use_memory_again, workers=2)
+    assert all(int((tmp_path / str(task.number)).read_text()) < 2_000 for task in tasks)
 
 
 def test_processes_share_the_cores_and_dask_workers_have_one_each(monkeypatch):
