@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import joblib
@@ -67,26 +69,35 @@ def run_jobs(
 
 
 def _run_here(jobs: Sequence[Job], run: Callable[[Job], None], workers: int) -> None:
-    pending = [job for job in reversed(jobs) if not job.is_done()]
+    pending = [job for job in jobs if not job.is_done()]
     if workers == 1:
-        while pending:
-            run(pending.pop())
+        for job in pending:
+            run(job)
         return
     _run_in_workers(pending, run, workers)
 
 
 def _run_in_workers(pending: list[Job], run: Callable[[Job], None], workers: int) -> None:
-    idle = [_worker(workers) for _ in range(workers)]
-    busy: dict[Future[None], tuple[ProcessPoolExecutor, Job]] = {}
+    """Give each process jobs that follow each other: what it keeps of a cut serves the next.
+
+    One whose own are done takes the last of those who have most left.
+    """
+    ends = [len(pending) * number // workers for number in range(workers + 1)]
+    shares = [deque(pending[first:end]) for first, end in pairwise(ends)]
+    processes = [_worker(workers) for _ in shares]
+    idle = list(range(workers))
+    busy: dict[Future[None], tuple[int, Job]] = {}
     killed = 0
     try:
-        while pending or busy:
-            while pending and idle:
-                job, worker = pending.pop(), idle.pop()
-                busy[worker.submit(run, job)] = worker, job
+        while any(shares) or busy:
+            while any(shares) and idle:
+                number = idle.pop()
+                own = shares[number]
+                job = own.popleft() if own else max(shares, key=len).pop()
+                busy[processes[number].submit(run, job)] = number, job
             for finished in wait(busy, return_when=FIRST_COMPLETED).done:
-                worker, job = busy.pop(finished)
-                idle.append(worker)
+                number, job = busy.pop(finished)
+                idle.append(number)
                 try:
                     finished.result()
                 except TerminatedWorkerError as error:
@@ -96,13 +107,12 @@ def _run_in_workers(pending: list[Job], run: Callable[[Job], None], workers: int
                             f"a measuring process must not be killed, but {killed} were (often for "
                             "want of memory). Use fewer --workers; finished rows are kept."
                         ) from error
-                    pending.append(job)
-                    idle[-1] = _worker(workers)
+                    shares[number].appendleft(job)
+                    processes[number] = _worker(workers)
     finally:
-        for worker, _ in busy.values():
-            worker.shutdown(kill_workers=True)
-        for worker in idle:
-            worker.shutdown()
+        at_work = {number for number, _ in busy.values()}
+        for number, process in enumerate(processes):
+            process.shutdown(kill_workers=number in at_work)
 
 
 def _worker(workers: int) -> ProcessPoolExecutor:

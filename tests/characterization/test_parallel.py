@@ -57,6 +57,12 @@ def die_always(task: Task) -> None:
     os.kill(os.getpid(), 9)
 
 
+def first_is_slow(task: Task) -> None:
+    while task.number == 0 and len(list(task.folder.iterdir())) < 7:
+        time.sleep(0.01)
+    note_who(task)
+
+
 def use_memory_again(task: Task) -> None:
     before = 0
     for _ in range(3):
@@ -121,6 +127,15 @@ def test_a_killed_process_takes_no_other_with_it(tasks, tmp_path):
     run_jobs(tasks[:2], die_beside_another, workers=2)
     begun = {number: (tmp_path / f"begun-{number}").read_text() for number in range(2)}
     assert begun == {0: "begun\n", 1: "begun\nbegun\n"}
+
+
+def test_a_process_runs_jobs_that_follow_each_other_and_helps_when_its_own_are_done(tmp_path):
+    tasks = [Task(tmp_path, number) for number in range(8)]
+    run_jobs(tasks, first_is_slow, workers=2)
+    ran = [(tmp_path / str(task.number)).read_text() for task in tasks]
+    assert ran[1:] == [ran[1]] * 7 and ran[0] != ran[1]
+    began = sorted(range(1, 8), key=lambda number: (tmp_path / str(number)).stat().st_mtime_ns)
+    assert began == [4, 5, 6, 7, 3, 2, 1]
 
 
 def test_processes_that_are_killed_again_and_again_are_said_in_one_line(tasks):
