@@ -140,11 +140,25 @@ def test_a_decoder_tuned_to_one_subset_attacks_it_better(conv1_bank, amortised, 
 
 
 @pytest.mark.parametrize("times", [2, 4])
-def test_finer_trunks_adapt_on_as_many_cells_in_as_many_steps(times):
-    images, recipe = recipes.ADAPTATION.at(8)
-    finer_images, finer = recipes.ADAPTATION.at(times * 8)
-    assert images == times**2 * finer_images
-    assert recipe.batch_size == times**2 * finer.batch_size
+def test_finer_trunks_adapt_on_as_many_cells_in_a_step(times):
+    finer, coarse = recipes.ADAPTATION.at(times * 8), recipes.ADAPTATION.at(8)
+    assert times**2 * finer.batch_size == coarse.batch_size == recipes.ADAPTATION.recipe.batch_size
+
+
+def test_a_decoder_is_tuned_on_no_more_images_than_the_recipe_says(
+    conv1_bank, amortised, monkeypatch
+):
+    shared = job.amortised_networks(conv1_bank, amortised.parent / "amortised")
+    tuned_on = []
+
+    def adapt(networks, kept, attacker, recipe, seed):
+        tuned_on.append([len(part) for part in attacker])
+        return networks
+
+    monkeypatch.setattr(measure, "adapt_decoder", adapt)
+    monkeypatch.setattr(measure, "ADAPTATION", replace(recipes.ADAPTATION, max_images=30))
+    measure.measure_amortised(conv1_bank, shared, LocalTopology("conv1", 2, "random", 1))
+    assert tuned_on == [[30, 30]]
 
 
 def test_networks_of_another_cut_are_refused(study, amortised, tmp_path):
