@@ -81,9 +81,9 @@ def measure_amortised(bank: CutBank, networks: AmortisedNetworks, topology: Loca
     kept = list(kept_channels(topology, bank.statistics))
     decoder_epochs = networks.epochs[0]
     if ADAPTATION.tunes(bank.cut.height):
-        attacker = attacker_set(bank, kept, ADAPTATION.max_images)
-        recipe = ADAPTATION.at(networks.decoder.trunk_grid)
-        networks = adapt_decoder(networks, kept, attacker, recipe, networks.seed)
+        trunk = networks.decoder.trunk_grid
+        attacker = attacker_set(bank, kept, ADAPTATION.images_at(trunk))
+        networks = adapt_decoder(networks, kept, attacker, ADAPTATION.at(trunk), networks.seed)
         decoder_epochs += networks.epochs[0]
     linear, recovered, scores = networks.score(kept, bank.score_features[:, kept])
     leak, _ = _privacy_loss(bank, linear, "amortised", recovered)

@@ -129,7 +129,7 @@ def test_a_decoder_tuned_to_one_subset_attacks_it_better(conv1_bank, amortised, 
     recipe = replace(recipes.ADAPTATION.recipe, max_epochs=4, batch_size=16)
     measured = []
     for finest_untouched_grid in (8, 7):  # the features of conv1 are 8×8
-        adaptation = recipes.Adaptation(finest_untouched_grid, 450, recipe)
+        adaptation = recipes.Adaptation(finest_untouched_grid, 450, 450, recipe)
         monkeypatch.setattr(measure, "ADAPTATION", adaptation)
         topology = LocalTopology("conv1", 2, "random", 1)
         measured.append(measure.measure_amortised(conv1_bank, shared, topology))
@@ -145,8 +145,9 @@ def test_finer_trunks_adapt_on_as_many_cells_in_a_step(times):
     assert times**2 * finer.batch_size == coarse.batch_size == recipes.ADAPTATION.recipe.batch_size
 
 
+@pytest.mark.parametrize(("trunk", "images"), [(4, 30), (8, 30), (16, 20)])
 def test_a_decoder_is_tuned_on_no_more_images_than_the_recipe_says(
-    conv1_bank, amortised, monkeypatch
+    conv1_bank, amortised, monkeypatch, trunk, images
 ):
     shared = job.amortised_networks(conv1_bank, amortised.parent / "amortised")
     tuned_on = []
@@ -156,9 +157,11 @@ def test_a_decoder_is_tuned_on_no_more_images_than_the_recipe_says(
         return networks
 
     monkeypatch.setattr(measure, "adapt_decoder", adapt)
-    monkeypatch.setattr(measure, "ADAPTATION", replace(recipes.ADAPTATION, max_images=30))
+    adaptation = replace(recipes.ADAPTATION, max_images=30, max_images_finer=20)
+    monkeypatch.setattr(measure, "ADAPTATION", adaptation)
+    monkeypatch.setattr(shared.decoder, "trunk_grid", trunk)
     measure.measure_amortised(conv1_bank, shared, LocalTopology("conv1", 2, "random", 1))
-    assert tuned_on == [[30, 30]]
+    assert tuned_on == [[images, images]]
 
 
 def test_networks_of_another_cut_are_refused(study, amortised, tmp_path):
