@@ -4,7 +4,7 @@ Run ``python benchmarks/amortised_rate.py --data FOLDER --weights FILE --cut con
 Prints how many topologies an hour are scored, by the cut's amortised networks and by a decoder
 and a cloud network of their own, on all of the study's scored images, after the training of the
 cut's networks, which is timed as well (one thread). Each core measures with one thread in a process
-of its own, which keeps freed memory, as `privynet-opt characterize --workers` does.
+of its own, which keeps freed memory, as `privynet-opt characterize` does.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import argparse
 import multiprocessing
 import os
 import resource
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,11 +27,11 @@ from privynet_opt.attacks.amortised import (
     training_subsets,
 )
 from privynet_opt.attacks.coordinates import CutCoordinates
+from privynet_opt.characterization.allocator import keep_freed_memory
 from privynet_opt.characterization.bank import build_bank
 from privynet_opt.characterization.design import kept_grid, screen_topologies
 from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.measure import measure_amortised, measure_trained
-from privynet_opt.characterization.parallel import KEEP_FREED
 from privynet_opt.characterization.recipes import AMORTISED, amortised_decoder
 from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.networks.backbone import load_backbone
@@ -56,8 +55,7 @@ def main() -> None:
     parser.add_argument("--trained", type=int, default=2, help="topologies trained")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
-    if not KEEP_FREED.items() <= os.environ.items():  # glibc reads them when a process starts
-        os.execve(sys.executable, sys.orig_argv, {**os.environ, **KEEP_FREED})
+    keep_freed_memory()
     torch.set_num_threads(1)  # more would not survive the fork below
 
     spec = load_study(asked.study)

@@ -17,6 +17,7 @@ from privynet_opt.attacks.amortised import (
     training_subsets,
 )
 from privynet_opt.attacks.coordinates import CutCoordinates
+from privynet_opt.characterization.allocator import keep_freed_memory
 from privynet_opt.characterization.amortised_store import load_networks, save_networks
 from privynet_opt.characterization.anonymity import measure_anonymity
 from privynet_opt.characterization.bank import CutBank, build_bank
@@ -137,6 +138,7 @@ def run_job(job: Job) -> None:
     if job.is_done():
         return
     device = checked_device(job.device)  # of this machine, which need not be the one that asked
+    keep_freed_memory()
     missing = job.missing()
     torch.set_num_threads(job.threads)
     folder = MeasurementFolder(job.output)

@@ -26,10 +26,6 @@ RESTARTS = 3
 
 THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
-KEEP_FREED = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(10**9)}
-"""Have glibc keep freed memory, up to a gigabyte, for what is computed next. It would return it to
-the system and fault it in again page by page: a tenth of a screened topology's time."""
-
 CONNECT_SECONDS = 10
 """How long a Dask scheduler may take to answer."""
 
@@ -118,7 +114,7 @@ def _run_in_workers(pending: list[Job], run: Callable[[Job], None], workers: int
 def _worker(workers: int) -> ProcessPoolExecutor:
     """Return a pool of one process: of a larger one, a killed process would end all the others."""
     threads = str(threads_per_worker(workers, None))
-    env = {**KEEP_FREED, **dict.fromkeys(THREAD_LIMITS, threads)}
+    env = dict.fromkeys(THREAD_LIMITS, threads)
     return ProcessPoolExecutor(1, initializer=_keep_what_has_grown, env=env)
 
 
