@@ -45,7 +45,7 @@ COMMANDS = (
 EPILOG = """\
 exit codes: 0 done; 2 something asked for cannot be done (one line says what); 3 the search is done
 and nothing is feasible (the answer says why); 4 the validated topology breaks a limit; 130
-interrupted
+interrupted (Ctrl-C or SIGTERM)
 """
 
 _FORMAT_OTHERS = warnings.formatwarning

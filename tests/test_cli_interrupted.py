@@ -37,16 +37,18 @@ def test_an_interrupted_run_ends_with_one_line(
 
 
 INTERRUPTED_IMPORT = """\
-import runpy, sys
+import os, runpy, signal, sys
 
 class Interrupt:
     def find_spec(self, name, *_):
         if name == {module!r}:
-            raise KeyboardInterrupt
+            {interrupt}
 
 sys.meta_path.insert(0, Interrupt())
 sys.argv = ["privynet-opt", "studies", *{more!r}]
 """
+RAISED = "raise KeyboardInterrupt"
+TERMINATED = "os.kill(os.getpid(), signal.SIGTERM)"
 AS_MODULE = "runpy.run_module('privynet_opt', run_name='__main__')"
 
 
@@ -71,13 +73,21 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("module", ["argparse", "privynet_opt.cli", "privynet_opt.cli_output"])
 @pytest.mark.parametrize("start", [AS_MODULE, as_installed()], ids=["module", "installed"])
 def test_control_c_while_the_command_is_loaded_is_one_line(module: str, start: str) -> None:
-    code = INTERRUPTED_IMPORT.format(module=module, more=[]) + start
+    code = INTERRUPTED_IMPORT.format(module=module, more=[], interrupt=RAISED) + start
     done = python(code)
     assert done.returncode == 130
     assert done.stderr.startswith("privynet-opt: interrupted.")
     assert done.stderr.count("\n") == 1
-    code = INTERRUPTED_IMPORT.format(module=module, more=["--debug"]) + start
+    code = INTERRUPTED_IMPORT.format(module=module, more=["--debug"], interrupt=RAISED) + start
     assert python(code).stderr.endswith("\nKeyboardInterrupt\n")
+
+
+@pytest.mark.parametrize("before", ["", "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"])
+def test_a_command_that_is_terminated_is_interrupted(before: str) -> None:
+    hooked = INTERRUPTED_IMPORT.format(module="privynet_opt.cli", more=[], interrupt=TERMINATED)
+    done = python(hooked + before + as_installed())
+    assert done.returncode == 130
+    assert done.stderr == "privynet-opt: interrupted.\n"
 
 
 def test_control_c_before_a_command_is_known_is_one_line(

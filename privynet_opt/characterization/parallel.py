@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import joblib
 from joblib.externals.loky import ProcessPoolExecutor, process_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
+from tqdm import tqdm
 
 from privynet_opt.errors import PrivyNetOptError
 
@@ -115,16 +117,18 @@ def _worker(workers: int) -> ProcessPoolExecutor:
     """Return a pool of one process: of a larger one, a killed process would end all the others."""
     threads = str(threads_per_worker(workers, None))
     env = dict.fromkeys(THREAD_LIMITS, threads)
-    return ProcessPoolExecutor(1, initializer=_keep_what_has_grown, env=env)
+    return ProcessPoolExecutor(1, initializer=_begin_worker, env=env)
 
 
-def _keep_what_has_grown() -> None:
+def _begin_worker() -> None:
     """Have this worker process go on after a job that left it larger, by the stem it keeps.
 
     Where psutil is installed, loky would take that for a leak and start a new process, which would
-    compute the stem again.
+    compute the stem again. And have its progress bars, torch.fx has one, share a lock with threads
+    alone: one for processes is told as leaked where the worker is stopped at work.
     """
     process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize
+    tqdm.set_lock(threading.RLock())
 
 
 def _run_on_cluster(jobs: Sequence[Job], run: Callable[[Job], None], dask: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -11,7 +10,6 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from privynet_opt.characterization.parallel import run_jobs, threads_per_worker
@@ -61,15 +59,6 @@ def first_is_slow(task: Task) -> None:
     while task.number == 0 and len(list(task.folder.iterdir())) < 7:
         time.sleep(0.01)
     note_who(task)
-
-
-def use_memory_again(task: Task) -> None:
-    before = 0
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        _ = [np.ones(3_000_000) for _ in range(4)]
-    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-    (task.folder / str(task.number)).write_text(str(faults))
 
 
 def grow(task: Task) -> None:
@@ -186,13 +175,6 @@ def test_without_dask_the_package_to_install_is_named(tasks, monkeypatch):
         run_jobs(tasks, note_who, workers=1, dask="tcp://127.0.0.1:1")
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's settings are looked at")
-def test_a_worker_keeps_freed_memory(tasks, tmp_path):
-    """96 MB are 23,000 pages: given back, each would be faulted in again."""
-    run_jobs(tasks, use_memory_again, workers=2)
-    assert all(int((tmp_path / str(task.number)).read_text()) < 2_000 for task in tasks)
-
-
 def test_processes_share_the_cores_and_dask_workers_have_one_each(monkeypatch):
     monkeypatch.setattr("joblib.cpu_count", lambda: 6)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
@@ -202,10 +184,27 @@ def test_processes_share_the_cores_and_dask_workers_have_one_each(monkeypatch):
     assert [threads_per_worker(n, None) for n in (1, 2, 9)] == [2, 2, 1]
 
 
-def test_workers_leave_nothing_behind_and_nothing_is_printed_of_them(study, tmp_path):
+def characterize_by_two(study, fidelity, output):
     command = [sys.executable, "-m", "privynet_opt", "characterize", "--workers", "2"]
-    command += ["--study", str(study.directory), "--fidelity", "screen", "--output", str(tmp_path)]
+    command += ["--study", str(study.directory), "--fidelity", fidelity, "--output", str(output)]
     environment = {**os.environ, "LOKY_MAX_CPU_COUNT": "2"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240)
-    assert done.returncode == 0
-    assert done.stderr == ""
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+def test_workers_leave_nothing_behind_and_nothing_is_printed_of_them(study, tmp_path):
+    running = characterize_by_two(study, "screen", tmp_path)
+    assert running.communicate(timeout=240)[1] == ""
+    assert running.returncode == 0
+
+
+def test_workers_that_are_terminated_leave_one_line_and_what_is_measured(study, tmp_path):
+    running = characterize_by_two(study, "standard", tmp_path)
+    while running.poll() is None and not list(tmp_path.glob("measurements/*standard*.json")):
+        time.sleep(0.1)
+    running.terminate()
+    said = running.communicate(timeout=60)[1]
+    assert running.returncode == 130
+    assert said.count("\n") == 1
+    assert said.startswith("privynet-opt: interrupted. Finished measurements are kept")
