@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from privynet_opt.characterization.allocator import keep_freed_memory
 from privynet_opt.characterization.bank import build_bank
 from privynet_opt.characterization.feature_source import FeatureSource, Stems
 from privynet_opt.characterization.measure import measure_screen
@@ -38,6 +39,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, help="images that train cloud and attacker, each")
     parser.add_argument("--cut", action="append", help="only this cut; repeat for more")
     asked = parser.parse_args()
+    keep_freed_memory()  # as a job of characterize does
     spec = load_study(asked.study)
     splits = load_splits(spec, asked.data)
     if asked.images:
