@@ -70,15 +70,14 @@ def main() -> None:
     networks = AmortisedNetworks.untrained(
         CutCoordinates.of(bank.ridge), cut.height, len(splits.cloud.class_names), seed=1
     )
-    attacker, cloud = bank.features["attacker"], bank.features["cloud"]
     n = AMORTISED.max_images
     networks = timed(
         "training of both amortised networks",
         lambda: train_amortised(
             networks,
             training_subsets(cut.name, bank.statistics, N_SUBSETS, seed=1),
-            (attacker[:n], splits.attacker.images[:n].float() / 255),
-            (cloud[:n], splits.cloud.labels[:n]),
+            lambda: (bank.features["attacker"][:n], splits.attacker.images[:n].float() / 255),
+            lambda: (bank.features["cloud"][:n], splits.cloud.labels[:n]),
             (amortised_decoder(cut.height), AMORTISED.cloud),
         ),
     )

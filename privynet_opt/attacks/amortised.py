@@ -10,7 +10,7 @@ attained. Scoring another subset costs one solve and one forward pass.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -108,6 +108,10 @@ class AmortisedNetworks:
         return linear, recovered, scores
 
 
+Solved = Sequence[tuple[Sequence[int], SubsetCoordinates]]
+"""Channel indices and map of each subset that networks are trained over."""
+
+
 class SubsetMixer:
     """Show a network every training image through changing subsets.
 
@@ -119,7 +123,7 @@ class SubsetMixer:
 
     def __init__(
         self,
-        solved: Sequence[tuple[Sequence[int], SubsetCoordinates]],
+        solved: Solved,
         features: Tensor,
         seed: int,
     ) -> None:
@@ -182,18 +186,19 @@ def training_subsets(
 def train_amortised(
     networks: AmortisedNetworks,
     subsets: Sequence[Sequence[int]],
-    attacker: tuple[Tensor, Tensor],
-    cloud: tuple[Tensor, Tensor],
+    attacker: Callable[[], tuple[Tensor, Tensor]],
+    cloud: Callable[[], tuple[Tensor, Tensor]],
     recipes: tuple[TrainingRecipe, TrainingRecipe],
     checkpoints: Path | None = None,
 ) -> AmortisedNetworks:
-    """Train a cut's networks over many subsets.
+    """Train a cut's networks over many subsets, one after the other.
 
     Args:
         networks: Untrained networks of the cut; they are trained in place.
         subsets: From `training_subsets`.
-        attacker: Features of all channels ``(n, C, grid, grid)`` and images in [0, 1].
-        cloud: Features of all channels and labels.
+        attacker: Returns features of all channels ``(n, C, grid, grid)`` and images in [0, 1],
+            which are let go of before those of the cloud are asked for.
+        cloud: Returns features of all channels and labels.
         recipes: Length and speed of decoder and cloud network.
         checkpoints: Folder where each epoch's state is kept, so that a killed training resumes;
             None keeps nothing.
@@ -201,38 +206,63 @@ def train_amortised(
     Returns:
         The networks, trained.
     """
-    seed = networks.seed
     solved = [(kept, networks.coordinates.solve(kept)) for kept in subsets]
-    mixer = SubsetMixer(solved, attacker[0], seed)
+    states = [
+        None if checkpoints is None else checkpoints / f"{n}.pt" for n in ("decoder", "cloud")
+    ]
+    decoder_epochs = _train_decoder(networks, solved, *attacker(), recipes[0], states[0])
+    cloud_epochs = _train_cloud(networks, solved, *cloud(), recipes[1], states[1])
+    return replace(networks, epochs=(decoder_epochs, cloud_epochs))
 
-    def decoder_loss(network: nn.Module, positions: Tensor) -> Tensor:
+
+def _train_decoder(
+    networks: AmortisedNetworks,
+    solved: Solved,
+    features: Tensor,
+    images: Tensor,
+    recipe: TrainingRecipe,
+    state: Path | None,
+) -> int:
+    """Train the decoder in place and return its epochs."""
+    mixer = SubsetMixer(solved, features, networks.seed)
+
+    def loss(network: nn.Module, positions: Tensor) -> Tensor:
         seen, linear, explained, linear_error = mixer.mix(positions, network.training)
         with mixed_precision(seen.device):
             recovered = network(seen, linear, explained)
-        errors = (recovered - attacker[1][positions].float()).square().mean((1, 2, 3))
-        loss: Tensor = (errors / linear_error.clamp_min(SMALLEST_ERROR)).mean()
-        return loss
+        errors = (recovered - images[positions].float()).square().mean((1, 2, 3))
+        relative: Tensor = (errors / linear_error.clamp_min(SMALLEST_ERROR)).mean()
+        return relative
 
-    def place(name: str) -> Path | None:
-        return None if checkpoints is None else checkpoints / name
-
-    (decoder_epochs,) = train(
-        networks.decoder, decoder_loss, len(attacker[0]), recipes[0], seed, place("decoder.pt"),
+    (epochs,) = train(
+        networks.decoder, loss, len(features), recipe, networks.seed, state,
         generators=(mixer.generator,),
     )  # fmt: skip
-    mixer = SubsetMixer(solved, cloud[0], seed)
+    return epochs
 
-    def cloud_loss(network: nn.Module, positions: Tensor) -> Tensor:
+
+def _train_cloud(
+    networks: AmortisedNetworks,
+    solved: Solved,
+    features: Tensor,
+    labels: Tensor,
+    recipe: TrainingRecipe,
+    state: Path | None,
+) -> int:
+    """Train the cloud network in place and return its epochs."""
+    mixer = SubsetMixer(solved, features, networks.seed)
+
+    def loss(network: nn.Module, positions: Tensor) -> Tensor:
         seen, _, explained, _ = mixer.mix(positions, network.training)
         with mixed_precision(seen.device):
             scores = network(seen, explained)
         smoothing = LABEL_SMOOTHING if network.training else 0.0
         return functional.cross_entropy(
-            scores.float(), cloud[1][positions], label_smoothing=smoothing
+            scores.float(), labels[positions], label_smoothing=smoothing
         )
 
-    (cloud_epochs,) = train(
-        networks.cloud, cloud_loss, len(cloud[0]), recipes[1], seed, place("cloud.pt"),
+    (epochs,) = train(
+        networks.cloud, loss, len(features), recipe, networks.seed, state,
         generators=(mixer.generator,),
     )  # fmt: skip
-    return replace(networks, epochs=(decoder_epochs, cloud_epochs))
+    return epochs

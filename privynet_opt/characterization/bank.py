@@ -29,6 +29,35 @@ from privynet_opt.networks.magnitude import filter_magnitudes
 from privynet_opt.selection import ChannelStatistics
 
 
+class TrainingFeatures:
+    """Standardised features of every channel, of the images that networks are trained on.
+
+    Args:
+        source: Computes them; those of one split are let go of for the other's unless it keeps
+            both.
+        mean: Mean map, shape ``(1, C, h, w)``.
+        std: Standard deviations, shape ``(1, C, 1, 1)``.
+    """
+
+    def __init__(self, source: FeatureSource, mean: Tensor, std: Tensor) -> None:
+        self._source = source
+        self._mean = mean
+        self._std = std
+        self._held: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def __getitem__(self, split: str) -> Tensor:
+        """Return the features of ``"cloud"`` or ``"attacker"``: float16, ``(n, C, h, w)``."""
+        if split not in self._held:
+            if not self._source.keeps_both:
+                self._held.clear()
+            features = self._source.take(split)
+            for part in torch.split(features, BATCH):
+                part.copy_(standardise(part.float(), self._mean, self._std))
+            self._held[split] = features
+        return self._held[split]
+
+
 @dataclass(frozen=True)
 class CutBank:
     """One cut, ready to measure any subset of its channels.
@@ -42,8 +71,7 @@ class CutBank:
         std: Per-channel standard deviation around it, shape ``(1, C, 1, 1)``.
         ridge: Closed-form attacker of every subset.
         statistics: What the selection strategies need.
-        features: Standardised float16 features of every channel, ``(n, C, h, w)``, of the
-            splits ``"cloud"`` and ``"attacker"``; empty unless the source keeps them.
+        features: Those of the images that networks are trained on; the source keeps features.
         score_features: Standardised float16 features of the scored images, ``(n, C, h, w)``.
         score_images: The scored images in [0, 1], float32.
         score_labels: Their labels.
@@ -60,7 +88,7 @@ class CutBank:
     std: Tensor
     ridge: RidgeAttacker
     statistics: ChannelStatistics
-    features: dict[str, Tensor]
+    features: TrainingFeatures
     score_features: Tensor
     score_images: Tensor
     score_labels: Tensor
@@ -119,13 +147,11 @@ def build_bank(source: FeatureSource) -> CutBank:
     score = joined(
         (standardise(f, mean, std).half() for f in source.batches("score")), len(splits.score)
     )
-    features = {split: source.kept.pop(split) for split in ("attacker", "cloud") if source.keep}
-    source.kept.clear()
-    for part in (part for raw in features.values() for part in torch.split(raw, BATCH)):
-        part.copy_(standardise(part.float(), mean, std))
+    source.forget("score")
+    features = TrainingFeatures(source, mean, std)
 
     def seen_of(split: str, n_images: int) -> Iterator[Tensor]:
-        if split in features:
+        if source.keep:
             return iter(torch.split(features[split][:n_images], BATCH))
         return (standardise(f, mean, std) for f in source.batches(split, n_images))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import threading
@@ -135,6 +136,8 @@ def characterize(
         for cut in in_order
     ]
     described = inputs.sidecar(checked, notes, start) | _extensions(table)
+    del inputs  # who measures loads the network; here nobody needs it any more
+    gc.collect()
 
     def write() -> None:
         rows = folder.rows()

@@ -29,6 +29,10 @@ ROOM_BYTES = 1_500_000_000
 """Features that no training needs are kept if they take at most so much memory; the stem that they
 are pooled to is kept beside them if both do."""
 
+TRAINING_BYTES = 2_000_000_000
+"""Features of the images that networks are trained on are kept together, the cloud's and the
+attacker's, if both take at most so much memory; else those last asked for."""
+
 STEM_BYTES = 800_000_000
 """The features of all images at a stem take at most so much memory."""
 
@@ -144,8 +148,9 @@ class FeatureSource:
         cut: The cut.
         splits: The three image sets.
         device: Where to compute.
-        keep: Whether to keep what was computed, as float16; otherwise it is computed each time
-            and memory does not grow with the number of images. None keeps at most `ROOM_BYTES`.
+        keep: Whether to keep what was computed, as float16, of one split at a time where two take
+            more than `TRAINING_BYTES`; otherwise it is computed each time and memory does not grow
+            with the number of images. None keeps at most `ROOM_BYTES`.
         stems: Shared by the sources of several cuts, so that what is kept is computed from a stem.
     """
 
@@ -165,8 +170,11 @@ class FeatureSource:
         self.device = device
         room = ROOM_BYTES / torch.float16.itemsize
         self.keep = _numbers(cut) * _images(splits) <= room if keep is None else keep
+        trained_on = len(splits.cloud) + len(splits.attacker)
+        bytes_kept = _numbers(cut) * trained_on * torch.float16.itemsize
+        self.keeps_both = bytes_kept <= TRAINING_BYTES
         self.stems = stems
-        self.kept: dict[str, Tensor] = {}
+        self._kept: dict[str, Tensor] = {}
 
     def batches(self, split: str, n_images: int | None = None) -> Iterator[Tensor]:
         """Yield the features of a split in batches of `BATCH` images.
@@ -181,9 +189,30 @@ class FeatureSource:
         if not self.keep:
             yield from self.computed(split, n_images)
             return
-        if split not in self.kept:
-            self.kept[split] = self._compute_all(split)
-        yield from (f.float() for f in torch.split(self.kept[split][:n_images], BATCH))
+        if split not in self._kept:
+            if not self.keeps_both:
+                self._kept.clear()
+            self._kept[split] = self._compute_all(split)
+        yield from (f.float() for f in torch.split(self._kept[split][:n_images], BATCH))
+
+    def take(self, split: str) -> Tensor:
+        """Return the features of a split, which are the caller's from now on.
+
+        Args:
+            split: Name of the split.
+
+        Returns:
+            float16, shape ``(n, C, h, w)``; computed unless they were kept.
+        """
+        return self._kept.pop(split) if split in self._kept else self._compute_all(split)
+
+    def forget(self, split: str) -> None:
+        """Keep the features of a split no more.
+
+        Args:
+            split: Name of the split.
+        """
+        self._kept.pop(split, None)
 
     def computed(self, split: str, n_images: int | None = None) -> Iterator[Tensor]:
         """Yield what `batches` does, computed here and now and not kept.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import Backbone, load_backbone
 from privynet_opt.networks.cuts import Cut
 from privynet_opt.networks.device import checked_device
+from privynet_opt.networks.local import without_tail
 from privynet_opt.topology import LocalTopology
 
 STEMS = Stems()
@@ -144,7 +146,8 @@ def run_job(job: Job) -> None:
     folder = MeasurementFolder(job.output)
     file = Path(job.weights)
     changed = (file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else None
-    backbone = _network(job.network, job.weights, changed)
+    image_size = job.splits.score.images.shape[-1]
+    backbone = _network(job.network, job.weights, changed, image_size)
     needs_search = any(t.selection_strategy == "searched" for t, _ in missing)
     trains = needs_search or any(fidelity != "screen" for _, fidelity in missing)
     trains |= any(attack.missing(folder) for attack in job.side_attacks)
@@ -184,13 +187,14 @@ def run_job(job: Job) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def _network(name: str, weights: str, changed: tuple[int, int] | None) -> Backbone:
-    """Load the network once for all cuts.
+def _network(name: str, weights: str, changed: tuple[int, int] | None, image_size: int) -> Backbone:
+    """Load the network once for all cuts, without what follows them.
 
-    Its graph refers to itself, so that each copy of VGG16 would take half a gigabyte until the
-    collector happens to find it.
+    Its graph refers to itself, so that what is let go of is there until the collector finds it.
     """
-    return load_backbone(name, weights)
+    backbone = without_tail(load_backbone(name, weights), image_size)
+    gc.collect()
+    return backbone
 
 
 def amortised_networks(bank: CutBank, folder: Path) -> AmortisedNetworks:
@@ -227,8 +231,11 @@ def amortised_networks(bank: CutBank, folder: Path) -> AmortisedNetworks:
     networks = train_amortised(
         networks,
         training_subsets(cut.name, bank.statistics, N_SUBSETS, TRAINING_SEED),
-        (bank.features["attacker"][:n], splits.attacker.images[:n].to(device).float() / 255),
-        (bank.features["cloud"][:n], splits.cloud.labels[:n].to(device)),
+        lambda: (
+            bank.features["attacker"][:n],
+            splits.attacker.images[:n].to(device).float() / 255,
+        ),
+        lambda: (bank.features["cloud"][:n], splits.cloud.labels[:n].to(device)),
         (amortised_decoder(cut.height), AMORTISED.cloud),
         checkpoints,
     )

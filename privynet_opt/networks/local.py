@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import operator
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,7 +19,14 @@ from torch import Tensor, fx, nn
 
 from privynet_opt.errors import NetworkError, TopologyError
 from privynet_opt.networks.backbone import Backbone
-from privynet_opt.networks.cuts import ADDITIONS, POOLING_MODULES, Cut, is_elementwise, module_of
+from privynet_opt.networks.cuts import (
+    ADDITIONS,
+    POOLING_MODULES,
+    Cut,
+    find_cuts,
+    is_elementwise,
+    module_of,
+)
 
 CPU = torch.device("cpu")
 _KEPT = "kept_channels"
@@ -43,17 +51,7 @@ def build_head(
     Raises:
         NetworkError: If the weights file lacks a parameter of the head.
     """
-    end = _node(backbone.graph.graph, cut)
-    graph = fx.Graph()
-    copies: dict[fx.Node, fx.Node] = {}
-    if start is not None:
-        copies[_node(backbone.graph.graph, start)] = graph.placeholder("features")
-    needed = _ancestors(end, frozenset(copies))
-    for node in backbone.graph.graph.nodes:
-        if node in needed:
-            copies[node] = graph.node_copy(node, lambda n: copies[n])
-    graph.output(copies[end])
-    head = fx.GraphModule(backbone.graph, graph)
+    head = _up_to(backbone, cut, start)
     lacking = sorted(set(head.state_dict()) & backbone.missing)
     if lacking:
         raise NetworkError(
@@ -61,6 +59,22 @@ def build_head(
             f"lacks {lacking[0]!r}. Give a complete file or choose an earlier cut."
         )
     return (head if device == CPU else copy.deepcopy(head).to(device)).eval()
+
+
+def without_tail(backbone: Backbone, image_size: int) -> Backbone:
+    """Return the backbone up to the last place where it can be cut: all that features need.
+
+    Of VGG16's 553 MB what follows takes 495.
+
+    Args:
+        backbone: The pre-trained network.
+        image_size: Rows and columns of the image.
+
+    Returns:
+        A backbone of the same weights, cuts and hash, which shares its parameters.
+    """
+    head = _up_to(backbone, find_cuts(backbone.graph, image_size)[-1])
+    return replace(backbone, network=head, graph=head)
 
 
 def build_tail(backbone: Backbone, cut: Cut) -> fx.GraphModule:
@@ -227,6 +241,21 @@ def _check_kept(cut: Cut, kept: Sequence[int]) -> None:
             f"`kept` must be distinct channels of {cut.name} (0 to {cut.channels - 1}), but got "
             f"{fault}. Choose at most {cut.channels} channels by index."
         )
+
+
+def _up_to(backbone: Backbone, cut: Cut, start: Cut | None = None) -> fx.GraphModule:
+    """Return the network up to a cut, whether or not the weights file has all of it."""
+    end = _node(backbone.graph.graph, cut)
+    graph = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    if start is not None:
+        copies[_node(backbone.graph.graph, start)] = graph.placeholder("features")
+    needed = _ancestors(end, frozenset(copies))
+    for node in backbone.graph.graph.nodes:
+        if node in needed:
+            copies[node] = graph.node_copy(node, lambda n: copies[n])
+    graph.output(copies[end])
+    return fx.GraphModule(backbone.graph, graph)
 
 
 def _node(graph: fx.Graph, cut: Cut) -> fx.Node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -41,8 +42,25 @@ def untrained(seen):
 
 def trained(seen, checkpoints=None):
     features, images, labels = seen
-    data = (features, images), (features, labels)
+    data = (lambda: (features, images)), (lambda: (features, labels))
     return train_amortised(untrained(seen), SUBSETS, *data, (BY_MUON, RECIPE), checkpoints)
+
+
+def test_what_the_decoder_was_trained_on_is_let_go_of_before_the_cloud_network_is_trained(seen):
+    features, images, labels = seen
+    attacker = []
+
+    def attackers():
+        own = features.clone()
+        attacker.append(weakref.ref(own))
+        return own, images
+
+    def clouds():
+        assert attacker[0]() is None
+        return features, labels
+
+    train_amortised(untrained(seen), SUBSETS, attackers, clouds, (RECIPE, RECIPE))
+    assert attacker
 
 
 def weights(networks):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import weakref
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from privynet_opt.characterization import characterize as characterizing
 from privynet_opt.characterization import feature_source
 from privynet_opt.characterization import job as job_module
+from privynet_opt.characterization.bank import build_bank
 from privynet_opt.characterization.feature_source import FeatureSource, Stems, find_stems
 from privynet_opt.characterization.laboratory import Laboratory
 from privynet_opt.characterization.study_inputs import load_splits
@@ -126,6 +129,26 @@ def test_a_stem_that_takes_convolutions_is_not_computed_before_it_is_wanted(spli
     assert sum(n for n in seen if n > 1) == 70
 
 
+@pytest.mark.parametrize(("spare", "n_kept"), [(0, 2), (-1, 1)])
+def test_the_features_of_both_training_sets_are_kept_if_there_is_room(
+    vgg, splits, monkeypatch, spare, n_kept
+):
+    (cut,) = cuts_of(vgg, "conv2")
+    wanted = build_bank(FeatureSource(vgg, cut, splits, CPU, keep=True))
+    monkeypatch.setattr(feature_source, "TRAINING_BYTES", 2 * 70 * 128 * 16 * 16 * 2 + spare)
+    source = FeatureSource(vgg, cut, splits, CPU, keep=True)
+    bank = build_bank(source)
+    for name in ("discriminability", "exposure"):
+        found = getattr(bank.statistics, name)
+        np.testing.assert_array_equal(found, getattr(wanted.statistics, name))
+    for split in ("attacker", "cloud", "attacker"):
+        assert torch.equal(bank.features[split], wanted.features[split])
+    first = weakref.ref(bank.features["attacker"])
+    assert len(list(bank.seen("cloud", 70))) == 2
+    assert (first() is None) == (n_kept == 1)
+    assert not source._kept
+
+
 @pytest.mark.parametrize("what", ["weights", "images"])
 def test_other_weights_or_images_are_not_taken_for_the_same(vgg, splits, what):
     (cut,) = cuts_of(vgg, "conv3")
@@ -165,7 +188,8 @@ def test_a_screen_goes_from_cut_to_cut_and_keeps_nothing_at_the_end(
         for job in jobs:
             ran.append(job.cut.name)
             job_module.STEMS._held["cloud"] = (), torch.empty(0)
-            job_module._network(job.network, job.weights, None)
+            backbone = job_module._network(job.network, job.weights, None, 8)
+            assert not [name for name in backbone.network.state_dict() if "classifier" in name]
 
     monkeypatch.setattr(characterizing, "run_jobs", run)
     characterizing.characterize(wider, None, None, tmp_path, fidelities=fidelities)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import torch
 
-from privynet_opt.errors import TopologyError
+from privynet_opt.errors import NetworkError, TopologyError
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import choose_cuts, find_cuts
-from privynet_opt.networks.local import build_head, build_local_network, build_tail
-from privynet_opt.networks.profile import measure_macs
+from privynet_opt.networks.local import (
+    build_head,
+    build_local_network,
+    build_tail,
+    without_tail,
+)
+from privynet_opt.networks.profile import measure_macs, state_bytes
 
 NETWORKS = {
     "vgg16": ("conv1", "conv2p", "conv7", "conv13p"),
@@ -45,6 +51,26 @@ def test_head_then_tail_equals_the_whole_network(case):
         features = build_head(backbone, cut)(images)
         assert features.shape[1:] == (cut.channels, cut.height, cut.width)
         torch.testing.assert_close(build_tail(backbone, cut)(features), whole)
+
+
+def test_a_backbone_without_its_tail_has_the_same_cuts_and_features_and_fewer_weights(case):
+    backbone, cuts, images, _ = case
+    shorter = without_tail(backbone, SIZE)
+    assert find_cuts(shorter.graph, SIZE) == find_cuts(backbone.graph, SIZE)
+    assert shorter.weights_sha256 == backbone.weights_sha256
+    for cut in cuts:
+        features = build_head(shorter, cut)(images)
+        torch.testing.assert_close(features, build_head(backbone, cut)(images), rtol=0, atol=0)
+    assert state_bytes(shorter.network) < state_bytes(backbone.network)
+
+
+def test_a_backbone_without_its_tail_needs_no_weights_that_its_cuts_do_not():
+    backbone = replace(load_backbone("vgg16"), missing=frozenset({"features.28.weight"}))
+    shorter = without_tail(backbone, SIZE)
+    early, late = choose_cuts(find_cuts(shorter.graph, SIZE), ["conv12", "conv13"])
+    assert build_head(shorter, early)
+    with pytest.raises(NetworkError, match=r"features\.28\.weight"):
+        build_head(shorter, late)
 
 
 def test_the_head_can_begin_after_an_earlier_cut_and_leaves_its_features_as_they_are(case):
