@@ -1,4 +1,4 @@
-"""Build the two halves of a cut network: the local network without its unkept filters, the tail.
+"""Build the local network of a cut, without its unkept filters.
 
 The kept channels are pushed backwards from the cut: an operation that treats each channel alone
 passes them on, an operation that produces channels (convolution, linear layer) is sliced to the
@@ -75,35 +75,6 @@ def without_tail(backbone: Backbone, image_size: int) -> Backbone:
     """
     head = _up_to(backbone, find_cuts(backbone.graph, image_size)[-1])
     return replace(backbone, network=head, graph=head)
-
-
-def build_tail(backbone: Backbone, cut: Cut) -> fx.GraphModule:
-    """Return the network after the cut.
-
-    Args:
-        backbone: The pre-trained network.
-        cut: One of its cuts.
-
-    Returns:
-        A module mapping the cut's tensor ``(n, channels, height, width)`` to the network's
-        output; it shares parameters with the backbone.
-    """
-    start = _node(backbone.graph.graph, cut)
-    before = _ancestors(start)
-    graph = fx.Graph()
-    copies = {start: graph.placeholder("features")}
-
-    def copied(node: fx.Node) -> fx.Node:
-        if node not in copies:  # a parameter read before the cut and used after it
-            copies[node] = graph.node_copy(node, copied)
-        return copies[node]
-
-    for node in backbone.graph.graph.nodes:
-        if node.op == "output":
-            graph.output(copied(node.args[0]))
-        elif node not in before and node.op != "get_attr":
-            copies[node] = graph.node_copy(node, copied)
-    return fx.GraphModule(backbone.graph, graph).eval()
 
 
 def build_local_network(backbone: Backbone, cut: Cut, kept: Sequence[int]) -> fx.GraphModule:
