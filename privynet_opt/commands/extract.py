@@ -18,8 +18,8 @@ def add_to(commands: Commands) -> None:
         "extract",
         help="compute the features of labelled images, to send to the cloud",
         description="Run an exported local network over labelled images and write features and "
-        "labels as checksummed shards of safetensors. Images are streamed; a run in the same "
-        "folder goes on where it was stopped.",
+        "labels as checksummed shards of safetensors. Images are streamed, and resized as "
+        "`characterize` does; a run in the same folder goes on where it was stopped.",
     )
     add = parser.add_argument
     add("bundle", type=Path, metavar="BUNDLE", help="folder that `export` wrote")
