@@ -19,9 +19,10 @@ import torch
 
 from privynet_opt.characterization.allocator import keep_freed_memory
 from privynet_opt.characterization.bank import build_bank
-from privynet_opt.characterization.feature_source import FeatureSource, Stems
+from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.measure import measure_screen
 from privynet_opt.characterization.plan import plan
+from privynet_opt.characterization.stems import Stems
 from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.networks.backbone import load_backbone
 from privynet_opt.networks.cuts import choose_cuts, find_cuts

@@ -20,8 +20,9 @@ from privynet_opt.characterization.channel_statistics import (
     LinearView,
     standardise,
 )
-from privynet_opt.characterization.feature_source import BATCH, FeatureSource
+from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.greedy_order import greedy_order
+from privynet_opt.characterization.stems import BATCH
 from privynet_opt.characterization.whole_image_view import WholeImageView
 from privynet_opt.networks.coding import extremes
 from privynet_opt.networks.cuts import Cut

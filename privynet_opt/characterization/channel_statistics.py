@@ -13,9 +13,10 @@ from torch.nn import functional
 
 from privynet_opt.attacks.linear_classifier import LinearClassifier, pool_features
 from privynet_opt.attacks.ridge import RidgeAttacker
-from privynet_opt.characterization.feature_source import BATCH, FeatureSource
+from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.greedy_order import greedy_order
 from privynet_opt.characterization.recipes import SCREEN_CELLS, SCREEN_MIN_IMAGES
+from privynet_opt.characterization.stems import BATCH
 from privynet_opt.networks.backbone import Backbone
 from privynet_opt.networks.cuts import Cut
 from privynet_opt.networks.magnitude import filter_magnitudes

@@ -1,143 +1,28 @@
-"""The features of a cut's channels: computed once where they can be kept, else streamed.
-
-Cut after cut, the first layers of the network would see the same images again. So the features of
-a *stem*, a cut with fewer features than each before it, are kept, and those of deeper cuts are
-computed from them. A stem that a cut's features are pooled to is known as soon as they are.
-"""
+"""The features of a cut's channels: computed once where they can be kept, else streamed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor
 
-from privynet_opt.batches import joined
-from privynet_opt.datasets.image_set import ImageSet, Splits
+from privynet_opt.characterization.stems import (
+    BATCH,
+    ROOM_BYTES,
+    Stems,
+    count_images,
+    feature_numbers,
+    forward,
+)
+from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import Backbone
-from privynet_opt.networks.cuts import Cut, find_cuts
+from privynet_opt.networks.cuts import Cut
 from privynet_opt.networks.local import build_head
 
-BATCH = 64
-"""Images whose features are looked at together."""
-
-FORWARD = 32
-"""Images that are in the network at a time, from its beginning: its widest layers stay in the
-cache."""
-
-ROOM_BYTES = 1_500_000_000
-"""Features that no training needs are kept if they take at most so much memory; the stem that they
-are pooled to is kept beside them if both do."""
-
-TRAINING_BYTES = 2_000_000_000
+TRAINING_BYTES = 1_000_000_000
 """Features of the images that networks are trained on are kept together, the cloud's and the
 attacker's, if both take at most so much memory; else those last asked for."""
-
-STEM_BYTES = 800_000_000
-"""The features of all images at a stem take at most so much memory."""
-
-
-class Stems:
-    """Keep the features of the last stem, as float32, for the cuts that come after it."""
-
-    def __init__(self) -> None:
-        self._held: dict[str, tuple[tuple[str, ...], Tensor]] = {}
-
-    def clear(self) -> None:
-        """Keep nothing any more."""
-        self._held.clear()
-
-    def compute(
-        self, backbone: Backbone, cut: Cut, splits: Splits, split: str, device: torch.device
-    ) -> Iterator[Tensor]:
-        """Compute the features of a cut, from a stem where there is one; those of a stem are kept.
-
-        Args:
-            backbone: The pre-trained network.
-            cut: The cut.
-            splits: The three image sets.
-            split: Name of one.
-            device: Where to compute.
-
-        Yields:
-            float32, shape ``(at most BATCH, C, h, w)``.
-        """
-        if cut in find_stems(backbone, cut, splits):
-            yield from torch.split(self._features(backbone, cut, splits, split, device), BATCH)
-        elif stem := _pooled_stem(backbone, cut, splits):
-            yield from self._computed_with(backbone, cut, stem, splits, split, device)
-        else:
-            yield from self._computed(backbone, cut, splits, split, device)
-
-    def _computed(
-        self, backbone: Backbone, cut: Cut, splits: Splits, split: str, device: torch.device
-    ) -> Iterator[Tensor]:
-        stem = next((s for s in reversed(find_stems(backbone, cut, splits)) if s != cut), None)
-        head = build_head(backbone, cut, stem, device)
-        if stem is None:
-            images: Tensor = getattr(splits, split).images
-            for batch in torch.split(images, BATCH):
-                yield forward(head, backbone.normalise(batch.to(device)))
-            return
-        for batch in torch.split(self._features(backbone, stem, splits, split, device), BATCH):
-            yield head(batch)
-
-    def _computed_with(
-        self,
-        backbone: Backbone,
-        cut: Cut,
-        stem: Cut,
-        splits: Splits,
-        split: str,
-        device: torch.device,
-    ) -> Iterator[Tensor]:
-        """Yield the features of a cut, and keep those of the stem that they are pooled to."""
-        pool = build_head(backbone, stem, cut, device)
-        shape = (len(getattr(splits, split)), stem.channels, stem.height, stem.width)
-        features = torch.empty(shape, device=device)
-        batches = self._computed(backbone, cut, splits, split, device)
-        for part, batch in zip(torch.split(features, BATCH), batches, strict=True):
-            part.copy_(pool(batch))
-            yield batch
-        self._held[split] = _key(backbone, stem, splits, split, device), features
-
-    def _features(
-        self, backbone: Backbone, stem: Cut, splits: Splits, split: str, device: torch.device
-    ) -> Tensor:
-        key = _key(backbone, stem, splits, split, device)
-        known, features = self._held.get(split, ((), torch.empty(0)))
-        if known != key:
-            computed = self._computed(backbone, stem, splits, split, device)
-            features = joined(computed, len(getattr(splits, split)))
-            self._held[split] = key, features
-        return features
-
-
-def find_stems(backbone: Backbone, cut: Cut, splits: Splits) -> list[Cut]:
-    """Return the stems up to a cut, itself included if it is one, in network order.
-
-    Args:
-        backbone: The pre-trained network.
-        cut: The cut.
-        splits: The images.
-
-    Returns:
-        Cuts with fewer features than each before them, which take at most `STEM_BYTES` of all
-        images.
-    """
-    places = find_cuts(backbone.graph, splits.score.images.shape[-1])
-    return _stems(places[: places.index(cut) + 1], splits)
-
-
-@torch.no_grad()
-def forward(head: fx.GraphModule, images: Tensor) -> Tensor:
-    """Run the network up to a cut, on `FORWARD` images at a time.
-
-    Args:
-        head: As `build_head` returns it.
-        images: Normalised, shape ``(n, 3, size, size)``.
-    """
-    return torch.cat([head(part) for part in torch.split(images, FORWARD)])
 
 
 class FeatureSource:
@@ -169,9 +54,9 @@ class FeatureSource:
         self.splits = splits
         self.device = device
         room = ROOM_BYTES / torch.float16.itemsize
-        self.keep = _numbers(cut) * _images(splits) <= room if keep is None else keep
+        self.keep = feature_numbers(cut) * count_images(splits) <= room if keep is None else keep
         trained_on = len(splits.cloud) + len(splits.attacker)
-        bytes_kept = _numbers(cut) * trained_on * torch.float16.itemsize
+        bytes_kept = feature_numbers(cut) * trained_on * torch.float16.itemsize
         self.keeps_both = bytes_kept <= TRAINING_BYTES
         self.stems = stems
         self._kept: dict[str, Tensor] = {}
@@ -253,39 +138,3 @@ class FeatureSource:
 
     def _compute(self, images: Tensor) -> Tensor:
         return forward(self.head, self.backbone.normalise(images.to(self.device)))
-
-
-def _stems(places: list[Cut], splits: Splits) -> list[Cut]:
-    stems: list[Cut] = []
-    most = STEM_BYTES / torch.float32.itemsize / _images(splits)
-    for place in places:
-        if _numbers(place) <= most and (not stems or _numbers(place) < _numbers(stems[-1])):
-            stems.append(place)
-    return stems
-
-
-def _pooled_stem(backbone: Backbone, cut: Cut, splits: Splits) -> Cut | None:
-    """Return the stem that a cut's features are pooled to, if there is room for both."""
-    places = find_cuts(backbone.graph, splits.score.images.shape[-1])
-    places = places[: places.index(cut) + 2]
-    after = places[-1]
-    if after.kind != "pool" or after not in _stems(places, splits):
-        return None
-    both = _numbers(cut) * torch.float16.itemsize + _numbers(after) * torch.float32.itemsize
-    return after if both * _images(splits) <= ROOM_BYTES else None
-
-
-def _key(
-    backbone: Backbone, stem: Cut, splits: Splits, split: str, device: torch.device
-) -> tuple[str, ...]:
-    """Return what a stem's features depend on."""
-    images: ImageSet = getattr(splits, split)
-    return backbone.weights_sha256, stem.node, images.sha256(), str(device)
-
-
-def _numbers(cut: Cut) -> int:
-    return cut.channels * cut.height * cut.width
-
-
-def _images(splits: Splits) -> int:
-    return len(splits.cloud) + len(splits.attacker) + len(splits.score)

@@ -22,7 +22,7 @@ from privynet_opt.characterization.allocator import keep_freed_memory
 from privynet_opt.characterization.amortised_store import load_networks, save_networks
 from privynet_opt.characterization.anonymity import measure_anonymity
 from privynet_opt.characterization.bank import CutBank, build_bank
-from privynet_opt.characterization.feature_source import FeatureSource, Stems
+from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.gallery import Gallery
 from privynet_opt.characterization.information import measure_information
 from privynet_opt.characterization.measure import (
@@ -35,6 +35,7 @@ from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.characterization.recipes import AMORTISED, amortised_decoder, describe_networks
 from privynet_opt.characterization.schema import GALLERY, TRAINED_FIDELITIES, subsets_of
 from privynet_opt.characterization.side_attack import SideAttack
+from privynet_opt.characterization.stems import Stems
 from privynet_opt.characterization.subset_search import search_subset
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import Backbone, load_backbone
@@ -153,6 +154,8 @@ def run_job(job: Job) -> None:
     trains |= any(attack.missing(folder) for attack in job.side_attacks)
     source = FeatureSource(backbone, job.cut, job.splits, device, trains or None, STEMS)
     bank = build_bank(source)
+    if trains:
+        STEMS.make_room()
     unscored = _at("amortised", missing)
     trained = [(t, fidelity) for fidelity in TRAINED_FIDELITIES for t in _at(fidelity, missing)]
     networks = None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from privynet_opt.characterization.bank import CutBank, build_bank
-from privynet_opt.characterization.feature_source import FeatureSource, Stems
+from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.gallery import Gallery
 from privynet_opt.characterization.information import measure_information
 from privynet_opt.characterization.job import TRAINING_SEED, measurement_key
@@ -19,6 +19,7 @@ from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.characterization.parallel import threads_per_worker
 from privynet_opt.characterization.provenance import circumstances
 from privynet_opt.characterization.schema import GALLERY, subsets_of
+from privynet_opt.characterization.stems import Stems
 from privynet_opt.characterization.study_inputs import StudyInputs
 from privynet_opt.characterization.table import CharacterizationTable, load_table
 from privynet_opt.characterization.table_files import copy_study_file, write_table

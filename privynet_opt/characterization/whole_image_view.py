@@ -18,7 +18,7 @@ from privynet_opt.attacks.whole_image import (
     with_thumbnails,
 )
 from privynet_opt.batches import joined
-from privynet_opt.characterization.feature_source import BATCH
+from privynet_opt.characterization.stems import BATCH
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.cuts import Cut
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from privynet_opt import __version__
-from privynet_opt.characterization.feature_source import BATCH
+from privynet_opt.characterization.stems import BATCH
 from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.characterization.transmission import NOISE_REACH
 from privynet_opt.datasets.image_set import Splits

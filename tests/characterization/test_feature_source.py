@@ -14,9 +14,11 @@ import torch
 from privynet_opt.characterization import characterize as characterizing
 from privynet_opt.characterization import feature_source
 from privynet_opt.characterization import job as job_module
+from privynet_opt.characterization import stems as stems_module
 from privynet_opt.characterization.bank import build_bank
-from privynet_opt.characterization.feature_source import FeatureSource, Stems, find_stems
+from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.laboratory import Laboratory
+from privynet_opt.characterization.stems import Stems, find_stems
 from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import load_backbone
@@ -105,7 +107,7 @@ def test_a_stem_that_features_are_pooled_to_is_kept_if_there_is_room_for_both(
         lambda layer, inputs, output: seen.append(len(output))
     )
     half, whole = 128 * 16 * 16 * 2, 128 * 8 * 8 * 4
-    monkeypatch.setattr(feature_source, "ROOM_BYTES", 210 * (half + whole) + spare)
+    monkeypatch.setattr(stems_module, "ROOM_BYTES", 210 * (half + whole) + spare)
     stems = Stems()
     for cut in cuts_of(vgg, "conv2", "conv2p"):
         features(vgg, cut, splits, stems)
@@ -116,7 +118,7 @@ def test_a_stem_that_takes_convolutions_is_not_computed_before_it_is_wanted(spli
     resnet = load_backbone("resnet18")
     before, stem = cuts_of(resnet, "layer1.1", "layer2.0")
     monkeypatch.setattr(
-        feature_source, "STEM_BYTES", 210 * stem.channels * stem.height * stem.width * 4
+        stems_module, "STEM_BYTES", 210 * stem.channels * stem.height * stem.width * 4
     )
     seen = []
     resnet.graph.get_submodule("layer2.0.conv1").register_forward_hook(
@@ -164,10 +166,38 @@ def test_other_weights_or_images_are_not_taken_for_the_same(vgg, splits, what):
 
 def test_a_stem_that_takes_too_much_memory_is_not_kept(vgg, splits, monkeypatch):
     (cut,) = cuts_of(vgg, "conv3")
-    monkeypatch.setattr(feature_source, "STEM_BYTES", 210 * 128 * 64 * 4 - 1)
+    monkeypatch.setattr(stems_module, "STEM_BYTES", 210 * 128 * 64 * 4 - 1)
     assert not find_stems(vgg, cut, splits)
-    monkeypatch.setattr(feature_source, "STEM_BYTES", 210 * 128 * 64 * 4)
+    monkeypatch.setattr(stems_module, "STEM_BYTES", 210 * 128 * 64 * 4)
     assert find_stems(vgg, cut, splits)
+
+
+@pytest.mark.parametrize(("spare", "n_seen"), [(0, 70), (-1, 140)])
+def test_a_large_stem_is_let_go_of_while_networks_are_trained(
+    vgg, splits, monkeypatch, spare, n_seen
+):
+    seen = []
+    vgg.graph.get_submodule("features.0").register_forward_hook(
+        lambda layer, inputs, output: seen.append(len(output))
+    )
+    monkeypatch.setattr(stems_module, "STEM_BYTES_BESIDE_TRAINING", 70 * 128 * 8 * 8 * 4 + spare)
+    stems = Stems()
+    for cut in cuts_of(vgg, "conv3", "conv4"):
+        features(vgg, cut, splits, stems)
+        stems.make_room()
+    assert sum(n for n in seen if n > 1) == n_seen
+
+
+def test_a_job_lets_go_of_a_large_stem_if_it_trains(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(stems_module, "STEM_BYTES_BESIDE_TRAINING", 0)
+    monkeypatch.setattr(characterizing, "forget", lambda: None)
+    kept = []
+    for fidelity in ("screen", "standard"):
+        output = tmp_path / fidelity
+        characterizing.characterize(study, None, None, output, fidelities=(fidelity,), n_trained=1)
+        kept.append(bool(job_module.STEMS._held))
+        job_module.forget()
+    assert kept == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -224,13 +254,13 @@ def test_a_run_loads_the_network_once_for_all_cuts_and_again_when_its_file_chang
 
 def test_a_job_and_a_laboratory_compute_deep_cuts_from_a_stem(study, tmp_path, monkeypatch):
     stems = []
-    find = feature_source.find_stems
+    find = stems_module.find_stems
 
     def found(backbone, cut, splits):
         stems.extend(stem for stem in find(backbone, cut, splits) if stem != cut)
         return find(backbone, cut, splits)
 
-    monkeypatch.setattr(feature_source, "find_stems", found)
+    monkeypatch.setattr(stems_module, "find_stems", found)
     characterizing.characterize(study, None, None, tmp_path / "job", fidelities=("screen",))
     assert stems
     stems.clear()
