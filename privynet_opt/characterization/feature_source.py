@@ -35,7 +35,8 @@ class FeatureSource:
         device: Where to compute.
         keep: Whether to keep what was computed, as float16, of one split at a time where two take
             more than `TRAINING_BYTES`; otherwise it is computed each time and memory does not grow
-            with the number of images. None keeps at most `ROOM_BYTES`.
+            with the number of images. None, where nothing is trained, keeps all of it if that takes
+            at most `ROOM_BYTES`.
         stems: Shared by the sources of several cuts, so that what is kept is computed from a stem.
     """
 
@@ -57,7 +58,7 @@ class FeatureSource:
         self.keep = feature_numbers(cut) * count_images(splits) <= room if keep is None else keep
         trained_on = len(splits.cloud) + len(splits.attacker)
         bytes_kept = feature_numbers(cut) * trained_on * torch.float16.itemsize
-        self.keeps_both = bytes_kept <= TRAINING_BYTES
+        self.keeps_both = keep is None or bytes_kept <= TRAINING_BYTES
         self.stems = stems
         self._kept: dict[str, Tensor] = {}
 

@@ -139,6 +139,7 @@ def test_the_features_of_both_training_sets_are_kept_if_there_is_room(
     wanted = build_bank(FeatureSource(vgg, cut, splits, CPU, keep=True))
     monkeypatch.setattr(feature_source, "TRAINING_BYTES", 2 * 70 * 128 * 16 * 16 * 2 + spare)
     source = FeatureSource(vgg, cut, splits, CPU, keep=True)
+    assert FeatureSource(vgg, cut, splits, CPU).keeps_both  # nothing else takes memory then
     bank = build_bank(source)
     for name in ("discriminability", "exposure"):
         found = getattr(bank.statistics, name)
