@@ -76,8 +76,11 @@ def main() -> None:
         lambda: train_amortised(
             networks,
             training_subsets(cut.name, bank.statistics, N_SUBSETS, seed=1),
-            lambda: (bank.features["attacker"][:n], splits.attacker.images[:n].float() / 255),
-            lambda: (bank.features["cloud"][:n], splits.cloud.labels[:n]),
+            lambda: (
+                bank.features.first("attacker", n),
+                splits.attacker.images[:n].float() / 255,
+            ),
+            lambda: (bank.features.first("cloud", n), splits.cloud.labels[:n]),
             (amortised_decoder(cut.height), AMORTISED.cloud),
         ),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -14,9 +14,13 @@ from privynet_opt.attacks.amortised import AmortisedNetworks
 from privynet_opt.attacks.coordinates import SubsetCoordinates
 from privynet_opt.attacks.decoder import Decoder
 from privynet_opt.attacks.folded_decoder import fold
+from privynet_opt.batches import joined
 from privynet_opt.networks.cloud import LABEL_SMOOTHING
 from privynet_opt.networks.precision import mixed_precision
 from privynet_opt.networks.training import TrainingRecipe, train
+
+BATCH = 256
+"""Images whose coordinates are computed together."""
 
 
 def adapt_decoder(
@@ -108,5 +112,12 @@ def fine_tune(
 
 @torch.no_grad()
 def _coordinates(subset: SubsetCoordinates, features: Tensor) -> tuple[Tensor, Tensor]:
-    batches = [subset.apply(batch.float()) for batch in torch.split(features, 256)]
-    return torch.cat([seen.half() for seen, _ in batches]), torch.cat([lin for _, lin in batches])
+    linear: list[Tensor] = []
+
+    def coordinates() -> Iterator[Tensor]:
+        for batch in torch.split(features, BATCH):
+            seen, recovered = subset.apply(batch.float())
+            linear.append(recovered)
+            yield seen.half()
+
+    return joined(coordinates(), len(features)), torch.cat(linear)

@@ -47,16 +47,26 @@ class TrainingFeatures:
         self._held: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def __getitem__(self, split: str) -> Tensor:
-        """Return the features of ``"cloud"`` or ``"attacker"``: float16, ``(n, C, h, w)``."""
-        if split not in self._held:
+    def first(self, split: str, n_images: int) -> Tensor:
+        """Return the features of the first images of a split, or of all it has.
+
+        Args:
+            split: ``"cloud"`` or ``"attacker"``.
+            n_images: How many; more of them are held only where there is room for both splits.
+
+        Returns:
+            float16, shape ``(at most n_images, C, h, w)``.
+        """
+        n_there = len(getattr(self._source.splits, split))
+        wanted = n_there if self._source.keeps_both else min(n_images, n_there)
+        if split not in self._held or len(self._held[split]) < wanted:
             if not self._source.keeps_both:
                 self._held.clear()
-            features = self._source.take(split)
+            features = self._source.take(split, wanted)
             for part in torch.split(features, BATCH):
                 part.copy_(standardise(part.float(), self._mean, self._std))
             self._held[split] = features
-        return self._held[split]
+        return self._held[split][:n_images]
 
 
 @dataclass(frozen=True)
@@ -153,7 +163,7 @@ def build_bank(source: FeatureSource) -> CutBank:
 
     def seen_of(split: str, n_images: int) -> Iterator[Tensor]:
         if source.keep:
-            return iter(torch.split(features[split][:n_images], BATCH))
+            return iter(torch.split(features.first(split, n_images), BATCH))
         return (standardise(f, mean, std) for f in source.batches(split, n_images))
 
     return CutBank(

@@ -78,19 +78,21 @@ class FeatureSource:
         if split not in self._kept:
             if not self.keeps_both:
                 self._kept.clear()
-            self._kept[split] = self._compute_all(split)
+            self._kept[split] = self._compute_first(split, len(self._pixels(split)))
         yield from (f.float() for f in torch.split(self._kept[split][:n_images], BATCH))
 
-    def take(self, split: str) -> Tensor:
-        """Return the features of a split, which are the caller's from now on.
+    def take(self, split: str, n_images: int) -> Tensor:
+        """Return the features of a split's first images, which are the caller's from now on.
 
         Args:
             split: Name of the split.
+            n_images: How many of them.
 
         Returns:
-            float16, shape ``(n, C, h, w)``; computed unless they were kept.
+            float16, shape ``(n_images, C, h, w)``; computed unless they were kept.
         """
-        return self._kept.pop(split) if split in self._kept else self._compute_all(split)
+        kept = self._kept.pop(split, None)
+        return self._compute_first(split, n_images) if kept is None else kept[:n_images]
 
     def forget(self, split: str) -> None:
         """Keep the features of a split no more.
@@ -121,16 +123,17 @@ class FeatureSource:
         for images in torch.split(self._pixels(split), BATCH):
             yield self._compute(images.flip(-1))
 
-    def _compute_all(self, split: str) -> Tensor:
-        cut, n_images = self.cut, len(self._pixels(split))
+    def _compute_first(self, split: str, n_images: int) -> Tensor:
+        cut = self.cut
         computed = self.computed(split)
         if self.stems is not None:
             computed = self.stems.compute(self.backbone, cut, self.splits, split, self.device)
         shape = (n_images, cut.channels, cut.height, cut.width)
         features = torch.empty(shape, dtype=torch.float16, device=self.device)
         limit = torch.finfo(torch.float16).max
-        for part, batch in zip(torch.split(features, BATCH), computed, strict=True):
-            part.copy_(batch.clamp(-limit, limit))
+        is_all = n_images == len(self._pixels(split))
+        for part, batch in zip(torch.split(features, BATCH), computed, strict=is_all):
+            part.copy_(batch[: len(part)].clamp(-limit, limit))
         return features
 
     def _pixels(self, split: str) -> Tensor:

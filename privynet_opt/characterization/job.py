@@ -235,10 +235,10 @@ def amortised_networks(bank: CutBank, folder: Path) -> AmortisedNetworks:
         networks,
         training_subsets(cut.name, bank.statistics, N_SUBSETS, TRAINING_SEED),
         lambda: (
-            bank.features["attacker"][:n],
+            bank.features.first("attacker", n),
             splits.attacker.images[:n].to(device).float() / 255,
         ),
-        lambda: (bank.features["cloud"][:n], splits.cloud.labels[:n].to(device)),
+        lambda: (bank.features.first("cloud", n), splits.cloud.labels[:n].to(device)),
         (amortised_decoder(cut.height), AMORTISED.cloud),
         checkpoints,
     )

@@ -143,14 +143,14 @@ def attacker_set(bank: CutBank, kept: Sequence[int], max_images: int) -> tuple[T
     Returns:
         Standardised features, ``(n, k, h, w)``, and images in [0, 1], ``(n, 3, size, size)``.
     """
-    seen = bank.features["attacker"][:max_images, list(kept)]
+    seen = bank.features.first("attacker", max_images)[:, list(kept)]
     images = bank.source.splits.attacker.images[: len(seen)].to(seen.device)
     return seen, images.float() / 255
 
 
 def _cloud_set(bank: CutBank, kept: Sequence[int], max_images: int) -> tuple[Tensor, Tensor]:
     """Return the cloud's features and labels."""
-    heard = bank.features["cloud"][:max_images, list(kept)]
+    heard = bank.features.first("cloud", max_images)[:, list(kept)]
     return heard, bank.source.splits.cloud.labels[: len(heard)].to(heard.device)
 
 

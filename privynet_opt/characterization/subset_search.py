@@ -86,12 +86,12 @@ class _Scorer:
 
     def __init__(self, bank: CutBank, networks: AmortisedNetworks, max_images: int) -> None:
         splits = bank.source.splits
-        n_images = min(max_images, len(bank.features["cloud"]))
+        n_images = min(max_images, len(splits.cloud))
         # The cloud network only chose its best epoch on these, the decoder never saw them.
         own = slice(n_images - max(1, int(HELD_OUT_SHARE * n_images)), n_images)
         device = bank.score_images.device
         self.networks = networks
-        self.features = bank.features["cloud"][own]
+        self.features = bank.features.first("cloud", n_images)[own]
         self.images = splits.cloud.images[own].to(device).float() / 255
         self.labels = splits.cloud.labels[own].to(device)
         self.scores: dict[Subset, tuple[float, float]] = {}

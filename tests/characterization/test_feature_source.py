@@ -144,11 +144,14 @@ def test_the_features_of_both_training_sets_are_kept_if_there_is_room(
     for name in ("discriminability", "exposure"):
         found = getattr(bank.statistics, name)
         np.testing.assert_array_equal(found, getattr(wanted.statistics, name))
-    for split in ("attacker", "cloud", "attacker"):
-        assert torch.equal(bank.features[split], wanted.features[split])
-    first = weakref.ref(bank.features["attacker"])
-    assert len(list(bank.seen("cloud", 70))) == 2
+    for split, n_images in (("attacker", 70), ("cloud", 70), ("attacker", 67), ("attacker", 80)):
+        found = bank.features.first(split, n_images)
+        assert torch.equal(found, wanted.features.first(split, n_images))
+    del found
+    first = weakref.ref(bank.features._held["attacker"])
+    assert len(list(bank.seen("cloud", 67))) == 2
     assert (first() is None) == (n_kept == 1)
+    assert len(bank.features._held["cloud"]) == (70 if n_kept == 2 else 67)
     assert not source._kept
 
 

@@ -73,7 +73,7 @@ def test_the_closed_form_attacker_equals_a_fit_to_features_as_they_arrive(
 ):
     bank, way = conv1_bank, sent(conv1_bank, bits, noise_std)
     images = bank.source.splits.attacker.images.float() / 255
-    features = bank.features["attacker"][:, KEPT]
+    features = bank.features.first("attacker", len(bank.source.splits.attacker))[:, KEPT]
     generator = generator_on(features.device, 7)
     draws = [(way.received(features, generator), images) for _ in range(DRAWS)]
     explicit = RidgeAttacker.fit(draws, images.mean(0)).decoder(range(len(KEPT)))
