@@ -83,9 +83,9 @@ def memory_gb(pid: int) -> float:
 
 
 def held(is_held: bool, bar: str, status: int) -> str:
-    if status:
-        return "not finished yet"
-    return f"bar of {bar} {'held' if is_held else 'missed'}"
+    if not is_held:
+        return f"bar of {bar} missed"
+    return "not finished yet" if status else f"bar of {bar} held"
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ class TrainingFeatures:
 
     @torch.no_grad()
     def first(self, split: str, n_images: int) -> Tensor:
-        """Return the features of the first images of a split, or of all it has.
+        """Return the features of a split's first images, of all where it has no more.
 
         Args:
             split: ``"cloud"`` or ``"attacker"``.

@@ -232,6 +232,20 @@ def test_a_screen_goes_from_cut_to_cut_and_keeps_nothing_at_the_end(
     assert not job_module._network.cache_info().currsize
 
 
+def test_who_only_hands_out_jobs_lets_go_of_the_network(study, tmp_path, monkeypatch):
+    load, networks, left = characterizing.StudyInputs.load, [], []
+
+    def loaded(*asked):
+        inputs = load(*asked)
+        networks.append(weakref.ref(inputs.backbone.network))
+        return inputs
+
+    monkeypatch.setattr(characterizing.StudyInputs, "load", loaded)
+    monkeypatch.setattr(characterizing, "run_jobs", lambda *_: left.append(networks[0]()))
+    characterizing.characterize(study, None, None, tmp_path, fidelities=("screen",))
+    assert left == [None]
+
+
 def test_a_run_loads_the_network_once_for_all_cuts_and_again_when_its_file_changed(
     study, tmp_path, monkeypatch
 ):
