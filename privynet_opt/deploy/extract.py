@@ -24,7 +24,7 @@ from privynet_opt.deploy.bundle import MANIFEST, Bundle
 from privynet_opt.deploy.feature_folder import FeatureFolder
 from privynet_opt.deploy.feature_index import Shard
 from privynet_opt.deploy.image_source import ImageSource, open_images
-from privynet_opt.deploy.network_file import Run, load_network
+from privynet_opt.deploy.network_file import Run, load_network, threads_of_torch
 from privynet_opt.errors import BundleError
 from privynet_opt.files import prepare_output
 
@@ -117,6 +117,7 @@ def extract(
     n_extracted = 0
     started = time.perf_counter()
     with (
+        threads_of_torch(bundle.network_path),
         tqdm(total=total, initial=done, unit="image", disable=not sys.stderr.isatty()) as bar,
         ThreadPoolExecutor(1) as writer,
     ):

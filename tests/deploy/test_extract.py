@@ -70,6 +70,31 @@ def test_coded_features_are_as_small_as_they_were_said_to_be(
     assert 0 < (decoded - plain).abs().max() <= allowed
 
 
+@pytest.mark.parametrize(("ending", "expected"), [("onnx", {1}), ("pt2", {2})])
+def test_beside_onnxruntime_torch_works_in_one_thread_until_all_images_are_done(
+    exported, digit_folder, tmp_path, monkeypatch, ending, expected
+):
+    bundle, seen = exported(file_format=ending), set()
+
+    def load_watched(*told):
+        run = load_network(*told)
+
+        def watched(images):
+            seen.add(torch.get_num_threads())
+            return run(images)
+
+        return watched
+
+    monkeypatch.setattr("privynet_opt.deploy.extract.load_network", load_watched)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        extract(bundle, digit_folder, tmp_path)
+        assert (seen, torch.get_num_threads()) == (expected, 2)
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_mirrored_features_are_those_of_mirrored_images(exported, digit_folder, tmp_path):
     bundle = exported(mirrorable=True)
     folder = extract(bundle, digit_folder, tmp_path, mirrored=True).folder
