@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from privynet_opt.attacks.ridge import LinearDecoder
-from privynet_opt.networks.layers import ResidualBlock, condition_layer
+from privynet_opt.networks.layers import FewCellsConv2d, ResidualBlock, condition_layer
 from privynet_opt.networks.mirroring import MirroredPairs
 from privynet_opt.networks.precision import mixed_precision
 from privynet_opt.networks.stacked import Stack
@@ -64,7 +64,7 @@ class Decoder(nn.Module):
             ]
         elif stride > trunk_stride:
             spread = stride // trunk_stride
-            enter += [nn.Conv2d(channels, width * spread**2, 3, padding=1), nn.PixelShuffle(spread)]
+            enter += [FewCellsConv2d(channels, width * spread**2), nn.PixelShuffle(spread)]
         else:
             enter.append(nn.Conv2d(channels, width, 3, padding=1))
         leave = nn.Conv2d(width, 3 * trunk_stride**2, 3, padding=1)

@@ -2,7 +2,45 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+FEW_CELLS = 4
+"""Grids of so many cells are multiplied, not convolved, on a CPU."""
+
+
+class FewCellsConv2d(nn.Conv2d):
+    """A padded 3×3 convolution that is one product of matrices on a grid of few cells.
+
+    A CPU's convolutions are made for many cells: on 2×2 of them a decoder's step takes 1.2 (64
+    channels) to 1.5 times (832) as long with them. Values are the same but for rounding.
+
+    Args:
+        channels: Channels in.
+        width: Channels out.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__(channels, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the convolution.
+
+        Args:
+            x: Shape ``(n, channels, h, w)``.
+
+        Returns:
+            Shape ``(n, width, h, w)``.
+        """
+        h, w = x.shape[-2:]
+        if h * w > FEW_CELLS or x.device.type != "cpu" or self.groups > 1:
+            return super().forward(x)
+        padded = functional.pad(x, (1, 1, 1, 1)).permute(0, 2, 3, 1)
+        shifted = [padded[:, i : i + h, j : j + w] for i in range(3) for j in range(3)]
+        weight = self.weight.permute(0, 2, 3, 1).flatten(1)
+        cells = functional.linear(torch.cat(shifted, -1), weight, self.bias)
+        return cells.permute(0, 3, 1, 2)
 
 
 class ResidualBlock(nn.Module):

@@ -86,7 +86,7 @@ def make_optimizers(
     parameters = list(network.parameters())
     weights = [parameter for parameter in parameters if muon and parameter.dim() == 4]
     others = [parameter for parameter in parameters if not (muon and parameter.dim() == 4)]
-    adamw = torch.optim.AdamW(others, peak_learning_rate, weight_decay=WEIGHT_DECAY)
+    adamw = torch.optim.AdamW(others, peak_learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
     return [adamw, Muon(weights, muon)] if muon else [adamw]
 
 
