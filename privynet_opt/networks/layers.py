@@ -13,8 +13,8 @@ FEW_CELLS = 4
 class FewCellsConv2d(nn.Conv2d):
     """A padded 3×3 convolution that is one product of matrices on a grid of few cells.
 
-    A CPU's convolutions are made for many cells: on 2×2 of them a decoder's step takes 1.2 (64
-    channels) to 1.5 times (832) as long with them. Values are the same but for rounding.
+    A CPU's convolutions are made for many cells: on 2×2 of them a decoder's step takes 1.03 (64
+    channels), 1.25 (512) or 1.4 times (832) as long with them. Values differ by rounding alone.
 
     Args:
         channels: Channels in.
