@@ -15,6 +15,7 @@ class FewCellsConv2d(nn.Conv2d):
 
     A CPU's convolutions are made for many cells: on 2×2 of them a decoder's step takes 1.03 (64
     channels), 1.25 (512) or 1.4 times (832) as long with them. Values differ by rounding alone.
+    Other devices and stacks of networks, whose convolutions have groups, convolve.
 
     Args:
         channels: Channels in.
