@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from privynet_opt.datasets.image_set import ImageSet
+from privynet_opt.datasets.small_jpeg import decode_small
 from privynet_opt.errors import DataError, DataWarning
 
 if TYPE_CHECKING:
@@ -139,6 +140,9 @@ def decode(path: Path, size: int) -> np.ndarray:
     """
     from PIL import Image, ImageOps
 
+    pixels = decode_small(path, size)
+    if pixels is not None:
+        return pixels
     try:
         with Image.open(path) as image:
             colours = _plain(image).convert("RGB")

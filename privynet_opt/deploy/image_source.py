@@ -102,11 +102,11 @@ class ImageFiles:
             decoded = list(chain.from_iterable(pool.map(self._decode_all, shares)))
         pairs = [(p, label) for p, (_, label) in zip(decoded, wanted, strict=True) if p is not None]
         warn_of_skipped([f for (f, _), p in zip(wanted, decoded, strict=True) if p is None])
-        pixels = torch.empty((len(pairs), self.image_size, self.image_size, 3), dtype=torch.uint8)
+        pixels = np.empty((len(pairs), self.image_size, self.image_size, 3), dtype=np.uint8)
         for place, (image, _) in zip(pixels, pairs, strict=True):
-            place.copy_(torch.from_numpy(image.copy()))
+            place[:] = image
         labels = torch.tensor([label for _, label in pairs], dtype=torch.int64)
-        return pixels.permute(0, 3, 1, 2).contiguous(), labels
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), labels
 
     def fingerprint(self) -> str:
         """Return a hash over names, sizes, dates of change and labels; contents are not read.
