@@ -23,18 +23,14 @@ import pandas as pd
 from privynet_opt.characterization.envelope import sent_plainly, with_envelope
 from privynet_opt.characterization.table import CharacterizationTable, load_table
 from privynet_opt.proxies import fit_proxies
+from privynet_opt.proxies.conformal import interval_groups
 from privynet_opt.proxies.estimates import TARGETS, Estimates
 from privynet_opt.proxies.fit import trained_rows
+from privynet_opt.proxies.folds import group_folds, held_out, row_groups
 from privynet_opt.proxies.gaussian_process import GaussianProcess
 from privynet_opt.proxies.inputs import INPUT_NAMES, ProxyInputs
 from privynet_opt.proxies.models import MODELS
-from privynet_opt.proxies.validation import (
-    ProxyValidation,
-    group_folds,
-    held_out,
-    interval_groups,
-    rank_correlation,
-)
+from privynet_opt.proxies.validation import ProxyValidation, rank_correlation
 from privynet_opt.study_spec import load_study
 
 ESTIMATES = [name for name in INPUT_NAMES if "estimated" in name or "screen" in name]
@@ -54,7 +50,7 @@ def baseline_errors(table: CharacterizationTable) -> pd.DataFrame:
         name: ProxyInputs(replace(table, rows=pd.concat([table.screen, part, rows])))
         for name, part in cheap.items()
     }
-    folds = group_folds(list(zip(rows["cut_layer"], rows["kept_filters"], strict=True)))
+    folds = group_folds(row_groups(rows))
     lines = []
     for target in TARGETS:
         measured = rows[target].to_numpy()
@@ -93,7 +89,7 @@ def fidelity_errors(
     rows = trained_rows(table)
     matrix = ProxyInputs(table).matrix(rows, rows["fidelity"])
     topology = [INPUT_NAMES.index(name) for name in BASELINES["topology only"]]
-    folds = group_folds(list(zip(rows["cut_layer"], rows["kept_filters"], strict=True)))
+    folds = group_folds(row_groups(rows))
     lines = []
     for target, validation in validations.items():
         predicted = {"all fidelities (the proxy)": validation.predictions["predicted"].to_numpy()}
@@ -182,7 +178,12 @@ def main() -> None:
         for v in validations
     )
     models = pd.DataFrame(
-        {"target": v.target, "model": name, "mean_absolute_error": error}
+        {
+            "target": v.target,
+            "model": name,
+            "mean_absolute_error": error,
+            "crps": v.crps[name],
+        }
         for v in validations
         for name, error in v.errors.items()
     )

@@ -41,7 +41,7 @@ from privynet_opt.candidates import (
 from privynet_opt.characterization.design import trained_topologies
 from privynet_opt.characterization.table import CharacterizationTable, load_table
 from privynet_opt.constraints import Constraint
-from privynet_opt.proxies import fit, fit_proxies
+from privynet_opt.proxies import fit_proxies, model_choice
 from privynet_opt.proxies.models import MODELS
 from privynet_opt.search_space import TOPOLOGY_COLUMNS, SearchSpace
 from privynet_opt.study_sections import SearchSpec
@@ -219,7 +219,7 @@ def main() -> None:
     asked = parser.parse_args()
     spec = load_study(asked.study)
     table = load_table(spec.table_path)
-    fit.candidate_models = lambda n_rows: {MODEL: MODELS[MODEL]}
+    model_choice.candidate_models = lambda n_rows: {MODEL: MODELS[MODEL]}
     started = time.perf_counter()
     found = []
     with TemporaryDirectory() as folder:

@@ -15,7 +15,7 @@ from privynet_opt.characterization import laboratory, recipes
 from privynet_opt.cli import main
 from privynet_opt.datasets.load import load_images
 from privynet_opt.deploy import cloud_training
-from privynet_opt.proxies import fit
+from privynet_opt.proxies import model_choice
 from privynet_opt.proxies.models import MODELS
 from privynet_opt.tuning import rounds
 
@@ -40,7 +40,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cloud_training, "RECIPE", replace(cloud_training.RECIPE, min_steps=0))
     monkeypatch.setattr(rounds, "STABLE_ROUNDS", 1)
     name = "gaussian process over a linear trend"
-    monkeypatch.setattr(fit, "candidate_models", lambda n_rows: {name: MODELS[name]})
+    monkeypatch.setattr(model_choice, "candidate_models", lambda n_rows: {name: MODELS[name]})
     monkeypatch.setattr(laboratory, "threads_per_worker", lambda workers, dask: 1)
     torch.set_num_threads(1)
 

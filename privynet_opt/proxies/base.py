@@ -2,7 +2,7 @@
 
 Every model is fitted to a design matrix and one target, and predicts a mean and a spread. The
 spread only has to rank predictions by how uncertain they are: intervals are scaled by the errors
-seen on held-out rows (`privynet_opt.proxies.validation`).
+seen on held-out rows (`privynet_opt.proxies.conformal`).
 """
 
 from __future__ import annotations

@@ -6,12 +6,10 @@ predicted, with an interval, in microseconds.
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from privynet_opt.characterization.envelope import with_envelope
 from privynet_opt.characterization.schema import KEY, TRAINED_FIDELITIES
@@ -19,30 +17,18 @@ from privynet_opt.characterization.table import CharacterizationTable
 from privynet_opt.errors import TableError
 from privynet_opt.proxies.base import Floats
 from privynet_opt.proxies.estimates import TARGETS
+from privynet_opt.proxies.folds import row_groups
 from privynet_opt.proxies.inputs import ProxyInputs
-from privynet_opt.proxies.models import MODELS, candidate_models
+from privynet_opt.proxies.intervals import interval, scales_by_cut
+from privynet_opt.proxies.model_choice import fit_target
+from privynet_opt.proxies.models import MODELS
 from privynet_opt.proxies.record import TargetRecord, read_record, table_key, write_record
 from privynet_opt.proxies.trained_range import TrainedRange
-from privynet_opt.proxies.validation import (
-    Folds,
-    ProxyValidation,
-    conformal_scale,
-    cross_conformal_scales,
-    explained_variance,
-    group_folds,
-    group_scale,
-    held_out,
-    interval_groups,
-    rank_correlation,
-)
-from privynet_opt.topology import TOPOLOGY_COLUMNS
+from privynet_opt.proxies.validation import validate
 
 MIN_TRAINED_ROWS = 5
 MIN_GROUPS = 3
 """Fewer trained rows, or fewer distinct (cut layer, kept filters) among them, are not fitted."""
-
-TARGET_RANGES = {"accuracy": (0.0, 1.0), "psnr_db": (-np.inf, np.inf), "ssim": (-1.0, 1.0)}
-"""Predictions and intervals are clipped to what a target can be."""
 
 
 class Proxies:
@@ -73,10 +59,11 @@ class Proxies:
         self._range = TrainedRange(rows, self._inputs)
         matrix = self._inputs.matrix(rows, rows["fidelity"])
         self.validations = {
-            target: _validate(target, entry, rows, confidence) for target, entry in record.items()
+            target: validate(target, entry, rows, confidence) for target, entry in record.items()
         }
         self._scales = {
-            target: _scales(entry, rows, target, confidence) for target, entry in record.items()
+            target: scales_by_cut(target, rows, entry.held_out, entry.without_cut, confidence)
+            for target, entry in record.items()
         }
         self._models = {
             target: MODELS[entry.model](hyperparameters=entry.hyperparameters).fit(
@@ -107,7 +94,8 @@ class Proxies:
             means, spreads = model.predict(matrix) if len(matrix) else (np.empty(0), np.empty(0))
             scales, new_cut_scale = self._scales[target]
             reach = spreads * topologies["cut_layer"].map(scales).fillna(new_cut_scale).to_numpy()
-            columns |= _interval(target, means, reach)
+            names = (target, f"{target}_lower", f"{target}_upper")
+            columns |= zip(names, interval(target, means, reach), strict=True)
         exceeded = self._range.exceeded(topologies)
         return pd.DataFrame(columns, index=topologies.index).assign(
             extrapolation=exceeded.any(axis=1)
@@ -146,7 +134,7 @@ def fit_proxies(
     record = None if cache is None else read_record(cache, key, len(rows))
     if record is None:
         matrix = ProxyInputs(table).matrix(rows, rows["fidelity"])
-        record = {target: _fit_target(matrix, rows, target) for target in TARGETS}
+        record = {target: fit_target(matrix, rows, target) for target in TARGETS}
         if cache is not None:
             write_record(cache, key, record)
     return Proxies(table, record, confidence)
@@ -167,7 +155,7 @@ def trained_rows(table: CharacterizationTable) -> pd.DataFrame:
     order = {name: index for index, name in enumerate(table.cuts)}
     rows = table.trained.assign(cut_order=table.trained["cut_layer"].map(order))
     rows = rows.sort_values(["cut_order", *KEY[1:]], ignore_index=True).drop(columns="cut_order")
-    n_groups = len(set(_groups(rows)))
+    n_groups = len(set(row_groups(rows)))
     if len(rows) < MIN_TRAINED_ROWS or n_groups < MIN_GROUPS:
         raise TableError(
             f"{table.path} must have at least {MIN_TRAINED_ROWS} rows of fidelity "
@@ -178,98 +166,7 @@ def trained_rows(table: CharacterizationTable) -> pd.DataFrame:
     return rows
 
 
-def _groups(rows: pd.DataFrame) -> list[tuple[str, int]]:
-    return list(zip(rows["cut_layer"], rows["kept_filters"], strict=True))
-
-
-def _alike(rows: pd.DataFrame) -> NDArray[np.int64]:
-    groups = _groups(rows)
-    order = {group: index for index, group in enumerate(dict.fromkeys(groups))}
-    return np.array([order[group] for group in groups])
-
-
 def _predicted_fidelity(rows: pd.DataFrame) -> str:
-    groups = {name: len(set(_groups(some))) for name, some in rows.groupby("fidelity")}
+    groups = {name: len(set(row_groups(some))) for name, some in rows.groupby("fidelity")}
     enough = [name for name, n in groups.items() if n >= MIN_GROUPS]
     return str(max(enough or groups, key=TRAINED_FIDELITIES.index))
-
-
-def _fit_target(matrix: Floats, rows: pd.DataFrame, target: str) -> TargetRecord:
-    """Try every model on the same folds and keep the one of the smallest error."""
-    targets = rows[target].to_numpy()
-    folds = group_folds(_groups(rows))
-    starts, tried = {}, {}
-    for name, build in candidate_models(len(targets)).items():
-        starts[name] = build().fit(matrix, targets).hyperparameters_
-        tried[name] = held_out(partial(build, start=starts[name]), matrix, targets, folds)
-    errors = {name: float(np.abs(means - targets).mean()) for name, (means, _) in tried.items()}
-    best = min(errors, key=errors.__getitem__)
-    cut_folds: Folds = group_folds(list(rows["cut_layer"]), len(rows))
-    loco: tuple[Floats, Floats] = (np.array([]), np.array([]))
-    if len(cut_folds) > 1:
-        loco = held_out(partial(MODELS[best], start=starts[best]), matrix, targets, cut_folds)
-    return TargetRecord(best, starts[best], errors, *map(list, (*tried[best], *loco)))
-
-
-def _scales(
-    entry: TargetRecord, rows: pd.DataFrame, target: str, confidence: float
-) -> tuple[dict[str, float], float]:
-    """Return the scale of intervals by trained cut, and at a cut never trained."""
-    cuts, measured = rows["cut_layer"].tolist(), rows[target].to_numpy()
-    groups, alike = interval_groups(cuts), _alike(rows)
-    scores = _scores(measured, entry.means, entry.spreads)
-    scales = {
-        cut: group_scale(scores, groups, alike, str(group), confidence)
-        for cut, group in dict(zip(cuts, groups, strict=True)).items()
-    }
-    new_cut = conformal_scale(scores, confidence)
-    if entry.loco_means:
-        loco = _scores(measured, entry.loco_means, entry.loco_spreads)
-        new_cut = max(new_cut, conformal_scale(loco, confidence))
-    return scales, new_cut
-
-
-def _scores(measured: Floats, means: list[float], spreads: list[float]) -> Floats:
-    scores: Floats = np.abs(measured - np.array(means)) / np.array(spreads)
-    return scores
-
-
-def _interval(target: str, means: Floats, reach: Floats) -> dict[str, Floats]:
-    low, high = TARGET_RANGES[target]
-    return {
-        target: np.clip(means, low, high),
-        f"{target}_lower": np.clip(means - reach, low, high),
-        f"{target}_upper": np.clip(means + reach, low, high),
-    }
-
-
-def _validate(
-    target: str, entry: TargetRecord, rows: pd.DataFrame, confidence: float
-) -> ProxyValidation:
-    measured, groups = rows[target].to_numpy(), _groups(rows)
-    means = np.array(entry.means)
-    scores = _scores(measured, entry.means, entry.spreads)
-    shared = interval_groups(rows["cut_layer"].tolist())
-    folds = group_folds(groups)
-    scales = cross_conformal_scales(scores, shared, _alike(rows), folds, confidence)
-    interval = _interval(target, means, scales * np.array(entry.spreads))
-    predicted, lower, upper = interval.values()
-    loco = np.array(entry.loco_means or [np.nan])
-    return ProxyValidation(
-        target=target,
-        model=entry.model,
-        errors=entry.errors,
-        n_rows=len(rows),
-        n_groups=len(set(groups)),
-        mean_absolute_error=float(np.abs(predicted - measured).mean()),
-        spearman=rank_correlation(predicted, measured),
-        r2=explained_variance(measured, predicted),
-        confidence=confidence,
-        coverage=float(((lower <= measured) & (measured <= upper)).mean()),
-        half_width=float(np.median((upper - lower) / 2)),
-        loco_mean_absolute_error=float(np.abs(loco - measured).mean()),
-        loco_spearman=rank_correlation(loco, measured) if entry.loco_means else np.nan,
-        predictions=rows[[*TOPOLOGY_COLUMNS, "fidelity"]].assign(
-            measured=measured, predicted=predicted, lower=lower, upper=upper
-        ),
-    )

@@ -18,11 +18,12 @@ from privynet_opt.characterization.schema import SCHEMA_VERSION
 from privynet_opt.characterization.table import CharacterizationTable
 from privynet_opt.errors import OutputError
 from privynet_opt.files import write_atomically
+from privynet_opt.proxies.base import Floats
 from privynet_opt.proxies.estimates import TARGETS
 from privynet_opt.proxies.inputs import input_names
 from privynet_opt.proxies.models import MODELS
 
-RECORD_VERSION = 6
+RECORD_VERSION = 7
 """Raised whenever inputs, models or folds change meaning, so that older records are refitted."""
 
 DIGITS = 7
@@ -37,6 +38,7 @@ class TargetRecord:
         model: Name of the chosen model.
         hyperparameters: Of the model fitted to all rows.
         errors: Held-out mean absolute error by name of the model.
+        crps: Held-out `model_choice.normal_crps` by name of the model; the smallest was chosen.
         means: Predictions with the row's (cut layer, kept filters) held out.
         spreads: Their spreads.
         loco_means: Predictions with the row's cut layer held out; empty for a single cut.
@@ -46,6 +48,7 @@ class TargetRecord:
     model: str
     hyperparameters: list[float]
     errors: dict[str, float]
+    crps: dict[str, float]
     means: list[float]
     spreads: list[float]
     loco_means: list[float] = field(default_factory=list)
@@ -55,8 +58,19 @@ class TargetRecord:
         """Round, so that a record read back equals the one that was fitted."""
         for name in ("hyperparameters", "means", "spreads", "loco_means", "loco_spreads"):
             object.__setattr__(self, name, [_rounded(value) for value in getattr(self, name)])
-        errors = {str(name): _rounded(value) for name, value in self.errors.items()}
-        object.__setattr__(self, "errors", errors)
+        for name in ("errors", "crps"):
+            by_model = {str(key): _rounded(value) for key, value in getattr(self, name).items()}
+            object.__setattr__(self, name, by_model)
+
+    @property
+    def held_out(self) -> tuple[Floats, Floats]:
+        """Means and spreads with the row's (cut layer, kept filters) held out."""
+        return np.array(self.means), np.array(self.spreads)
+
+    @property
+    def without_cut(self) -> tuple[Floats, Floats]:
+        """Means and spreads with the row's cut layer held out; empty for a single cut."""
+        return np.array(self.loco_means), np.array(self.loco_spreads)
 
 
 def table_key(table: CharacterizationTable) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from privynet_opt.proxies.validation import highest_level, supports
+from privynet_opt.proxies.conformal import highest_level, supports
 from privynet_opt.report.check import Check
 from privynet_opt.report.words import format_level
 

@@ -12,7 +12,7 @@ from problems import toy_rows, toy_table_of_truth, write_toy_table
 
 from privynet_opt.characterization.table import CharacterizationTable, load_table
 from privynet_opt.errors import TableError, TopologyError
-from privynet_opt.proxies import Proxies, fit_proxies, validation
+from privynet_opt.proxies import Proxies, conformal, fit_proxies
 from privynet_opt.proxies.estimates import TARGETS
 from privynet_opt.proxies.models import MODELS
 from privynet_opt.topology import TOPOLOGY_COLUMNS
@@ -90,13 +90,13 @@ def test_smooth_truth_is_predicted_and_covered_when_held_out(
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_model_of_the_smallest_held_out_error_is_chosen(toy_proxies: Proxies, target: str) -> None:
+def test_model_of_the_smallest_score_is_chosen(toy_proxies: Proxies, target: str) -> None:
     validation = toy_proxies.validations[target]
-    assert set(validation.errors) == set(MODELS)
-    assert validation.model == min(validation.errors, key=validation.errors.__getitem__)
-    assert min(validation.errors.values()) == pytest.approx(
-        validation.mean_absolute_error, rel=1e-4
-    )
+    assert set(validation.errors) == set(validation.crps) == set(MODELS)
+    assert validation.model == min(validation.crps, key=validation.crps.__getitem__)
+    error = validation.errors[validation.model]
+    assert error == pytest.approx(validation.mean_absolute_error, rel=1e-4)
+    assert 0.5 * error < validation.crps[validation.model] < error
 
 
 def test_order_of_the_tables_rows_does_not_matter(toy_table: CharacterizationTable) -> None:
@@ -140,7 +140,7 @@ def test_cuts_of_rows_enough_have_intervals_of_their_own(
     toy_cache: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(validation, "MIN_OWN_ROWS", 9)
+    monkeypatch.setattr(conformal, "MIN_OWN_ROWS", 9)
     own, shared = (p.predict(TRUTH) for p in (fit_proxies(toy_table, cache=toy_cache), toy_proxies))
     widths = [rows["psnr_db_upper"] - rows["psnr_db_lower"] for rows in (own, shared)]
     ratios = (widths[0] / widths[1]).groupby(TRUTH["cut_layer"])

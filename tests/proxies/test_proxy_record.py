@@ -11,7 +11,14 @@ from privynet_opt.characterization.table import CharacterizationTable
 from privynet_opt.proxies.estimates import TARGETS
 from privynet_opt.proxies.record import TargetRecord, read_record, table_key, write_record
 
-ENTRY = TargetRecord("gaussian process", [0.1, -2.0], {"gaussian process": 1 / 3}, [1.0], [0.5])
+ENTRY = TargetRecord(
+    "gaussian process",
+    [0.1, -2.0],
+    {"gaussian process": 1 / 3},
+    {"gaussian process": 2 / 3},
+    [1.0],
+    [0.5],
+)
 RECORD = dict.fromkeys(TARGETS, ENTRY)
 
 
@@ -22,6 +29,7 @@ def test_record_read_back_is_the_record_that_was_written(tmp_path: Path) -> None
 
 def test_numbers_are_rounded_when_made_and_not_when_stored() -> None:
     assert ENTRY.errors["gaussian process"] == 0.3333333
+    assert ENTRY.crps["gaussian process"] == 0.6666667
 
 
 def test_record_of_another_table_is_not_read(tmp_path: Path) -> None:
@@ -42,6 +50,7 @@ def test_record_of_another_table_is_not_read(tmp_path: Path) -> None:
         {"spreads": []},
         {"loco_means": [1.0]},
         {"errors": []},
+        {"crps": None},
         {"surprise": 1},
     ],
 )

@@ -7,21 +7,19 @@ import pytest
 from scipy import stats
 from sklearn.metrics import r2_score
 
-from privynet_opt.proxies.validation import (
+from privynet_opt.proxies.conformal import (
     MIN_OWN_ROWS,
     SHARED,
     balanced_scale,
     conformal_scale,
     cross_conformal_scales,
-    explained_variance,
-    group_folds,
     group_scale,
-    held_out,
     highest_level,
     interval_groups,
-    rank_correlation,
     supports,
 )
+from privynet_opt.proxies.folds import group_folds, held_out
+from privynet_opt.proxies.validation import explained_variance, rank_correlation
 
 
 class Memory:

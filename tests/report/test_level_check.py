@@ -7,8 +7,8 @@ import pytest
 from fake_result import fake_result
 
 from privynet_opt.characterization.table import load_table
+from privynet_opt.proxies.conformal import interval_groups, supports
 from privynet_opt.proxies.fit import trained_rows
-from privynet_opt.proxies.validation import interval_groups, supports
 from privynet_opt.report.health import health_checks
 from privynet_opt.report.level_check import level_check
 from privynet_opt.summary import caution_lines

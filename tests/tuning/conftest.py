@@ -8,7 +8,7 @@ import pytest
 from problems import write_toy_study
 from toy_laboratory import LIMITS, ToyLaboratory, ask
 
-from privynet_opt.proxies import fit
+from privynet_opt.proxies import model_choice
 from privynet_opt.proxies.models import MODELS
 
 
@@ -17,7 +17,7 @@ def one_model():
     """Fit one model instead of choosing among three: seconds instead of minutes."""
     name = "gaussian process over a linear trend"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "candidate_models", lambda n_rows: {name: MODELS[name]})
+        patch.setattr(model_choice, "candidate_models", lambda n_rows: {name: MODELS[name]})
         yield
 
 
