@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,15 +14,11 @@ SIZE = 33  # no whole number of blocks
 
 
 @pytest.fixture(autouse=True)
-def looked_up_anew():
+def installed():
     small_jpeg._simplejpeg.cache_clear()
-    yield
+    assert small_jpeg._simplejpeg() is not None
+    yield small_jpeg._simplejpeg()
     small_jpeg._simplejpeg.cache_clear()
-
-
-@pytest.fixture
-def without(monkeypatch):
-    monkeypatch.setitem(sys.modules, "simplejpeg", None)
 
 
 def picture(size=SIZE):
@@ -81,7 +75,34 @@ def test_a_png_called_jpg_is_still_read(tmp_path):
     assert np.array_equal(decode(tmp_path / "named.jpg", SIZE), np.asarray(picture()))
 
 
-@pytest.mark.parametrize("kept", [10, 300, -40, -1])
+def test_colours_that_are_stored_as_they_are(tmp_path):
+    picture().save(tmp_path / "image.jpg", keep_rgb=True)
+    pixels = small_jpeg.decode_small(tmp_path / "image.jpg", SIZE)
+    assert pixels is not None
+    assert np.array_equal(pixels, pillow(tmp_path / "image.jpg"))
+
+
+@pytest.mark.parametrize("error", [KeyError(6), RuntimeError("no decoder")])
+def test_what_the_library_does_not_know_is_left_to_pillow(tmp_path, monkeypatch, installed, error):
+    def refuse(content):
+        raise error
+
+    picture().save(tmp_path / "image.jpg")
+    monkeypatch.setattr(installed, "decode_jpeg_header", refuse)
+    assert small_jpeg.decode_small(tmp_path / "image.jpg", SIZE) is None
+    assert np.array_equal(decode(tmp_path / "image.jpg", SIZE), pillow(tmp_path / "image.jpg"))
+
+
+def test_large_files_are_not_read_whole(tmp_path, monkeypatch, installed):
+    path = tmp_path / "image.jpg"
+    picture().save(path, comment=b"x" * 40_000)
+    assert small_jpeg.decode_small(path, SIZE) is not None
+    picture().save(path, icc_profile=b"x" * 80_000)
+    assert small_jpeg.decode_small(path, SIZE) is None
+    assert np.array_equal(decode(path, SIZE), pillow(path))
+
+
+@pytest.mark.parametrize("kept", [0, 10, 300, -40, -1])
 def test_damaged_files_are_refused_as_before(tmp_path, kept):
     path = tmp_path / "half.jpg"
     picture().save(path)
@@ -90,8 +111,14 @@ def test_damaged_files_are_refused_as_before(tmp_path, kept):
         decode(path, SIZE)
 
 
-def test_without_the_library_pillow_decodes(tmp_path, without):
+@pytest.mark.parametrize("error", [ImportError, ValueError("numpy.dtype size changed")])
+def test_without_the_library_pillow_decodes(tmp_path, monkeypatch, error):
+    def refuse(name):
+        raise error
+
     path = tmp_path / "image.jpg"
     picture().save(path)
+    monkeypatch.setattr(small_jpeg.importlib, "import_module", refuse)
+    small_jpeg._simplejpeg.cache_clear()
     assert small_jpeg.decode_small(path, SIZE) is None
     assert np.array_equal(decode(path, SIZE), pillow(path))
