@@ -1,7 +1,7 @@
 """The contract of a regression model that a proxy may use.
 
 Every model is fitted to a design matrix and one target, and predicts a mean and a spread. The
-spread only has to rank predictions by how uncertain they are: intervals are scaled by the errors
+spread only has to be in proportion to how uncertain they are: intervals are scaled by the errors
 seen on held-out rows (`privynet_opt.proxies.conformal`).
 """
 

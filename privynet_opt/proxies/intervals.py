@@ -62,6 +62,29 @@ def held_out_reach(
     return scales * held_out[1]
 
 
+def held_out_stds(target: str, rows: pd.DataFrame, held_out: tuple[Floats, Floats]) -> Floats:
+    """Return spreads in proportion to the errors of other folds.
+
+    Args:
+        target: What is predicted.
+        rows: As for `held_out_reach`.
+        held_out: As for `held_out_reach`.
+
+    Returns:
+        Shape ``(n_rows,)``: spreads times the root mean square of the scores that set a row's
+        interval, or of all other folds where they have none.
+    """
+    squares = _scores(rows[target].to_numpy(), *held_out) ** 2
+    groups = interval_groups(rows["cut_layer"].tolist())
+    factors = np.empty(len(rows))
+    for fold in group_folds(row_groups(rows)):
+        others = np.setdiff1d(np.arange(len(rows)), fold)
+        for group in np.unique(groups[fold]):
+            own = others[groups[others] == group]
+            factors[fold[groups[fold] == group]] = squares[own if len(own) else others].mean()
+    return held_out[1] * np.sqrt(factors)
+
+
 def scales_by_cut(
     target: str,
     rows: pd.DataFrame,

@@ -23,8 +23,8 @@ from privynet_opt.proxies.estimates import TARGETS
 from privynet_opt.proxies.inputs import input_names
 from privynet_opt.proxies.models import MODELS
 
-RECORD_VERSION = 7
-"""Raised whenever inputs, models or folds change meaning, so that older records are refitted."""
+RECORD_VERSION = 8
+"""Raised whenever inputs, models, folds or choice change, so that older records are refitted."""
 
 DIGITS = 7
 """Significant digits kept: far below the errors, and the same record on every machine."""
@@ -135,6 +135,8 @@ def _is_whole(entry: TargetRecord, n_rows: int) -> bool:
     numbers = [*entry.hyperparameters, *entry.means, *entry.loco_means, *spreads]
     return (
         entry.model in MODELS
+        and set(entry.errors) == set(entry.crps)
+        and entry.model in entry.crps
         and len(entry.means) == len(entry.spreads) == n_rows
         and len(entry.loco_means) == len(entry.loco_spreads)
         and len(entry.loco_means) in (0, n_rows)

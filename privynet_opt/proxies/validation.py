@@ -62,8 +62,8 @@ class ProxyValidation:
         """Return how the intervals keep their promise at each cut that sets its own.
 
         Returns:
-            Indexed by cut layer, cuts of fewer than `MIN_OWN_ROWS` rows together as `SHARED`:
-            ``rows`` and ``coverage``.
+            Indexed by cut layer, cuts of fewer than `conformal.MIN_OWN_ROWS` rows together as
+            `conformal.SHARED`: ``rows`` and ``coverage``.
         """
         groups = interval_groups(self.predictions["cut_layer"].tolist())
         covered = self._inside().groupby(groups, sort=False)

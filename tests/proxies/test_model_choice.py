@@ -8,6 +8,8 @@ import pytest
 from scipy import stats
 
 from privynet_opt.proxies import model_choice
+from privynet_opt.proxies.folds import group_folds, row_groups
+from privynet_opt.proxies.intervals import held_out_stds
 from privynet_opt.proxies.model_choice import normal_crps
 
 N_ROWS = 60
@@ -38,7 +40,8 @@ class Knowing(Told):
 
 def rows():
     kept = np.arange(N_ROWS) // 2
-    return pd.DataFrame({"cut_layer": "conv1", "kept_filters": kept, "psnr_db": NOISE})
+    cuts = np.where(kept % 3, "conv1", "conv2")
+    return pd.DataFrame({"cut_layer": cuts, "kept_filters": kept, "psnr_db": NOISE})
 
 
 @pytest.mark.parametrize("names", [["uniform", "knowing"], ["knowing", "uniform"]])
@@ -50,6 +53,23 @@ def test_of_two_that_err_alike_the_one_that_knows_where_is_chosen(monkeypatch, n
     assert record.errors["uniform"] == record.errors["knowing"]
     assert record.crps["knowing"] < 0.9 * record.crps["uniform"]
     assert record.model == "knowing"
+
+
+def test_a_rows_own_error_does_not_change_how_sure_it_is_said_to_be():
+    before, outlier = rows(), 7
+    after = before.copy()
+    after.loc[outlier, "psnr_db"] = 50.0
+    held_out = np.zeros(N_ROWS), np.ones(N_ROWS)
+    calm, shaken = (held_out_stds("psnr_db", table, held_out) for table in (before, after))
+    fold = next(fold for fold in group_folds(row_groups(before)) if outlier in fold)
+    assert (shaken[fold] == calm[fold]).all()
+    assert (np.delete(shaken, fold) > np.delete(calm, fold)).any()
+
+
+def test_said_and_real_errors_are_of_one_size():
+    table = rows().assign(cut_layer="conv1", psnr_db=np.random.default_rng(1).normal(0, 3, N_ROWS))
+    stds = held_out_stds("psnr_db", table, (np.zeros(N_ROWS), np.full(N_ROWS, 0.01)))
+    assert stds == pytest.approx(np.full(N_ROWS, table["psnr_db"].std(ddof=0)), rel=0.15)
 
 
 def test_a_sure_prediction_is_charged_its_error():

@@ -51,6 +51,8 @@ def test_record_of_another_table_is_not_read(tmp_path: Path) -> None:
         {"loco_means": [1.0]},
         {"errors": []},
         {"crps": None},
+        {"crps": {}},
+        {"crps": {"monotone boosting": 0.1}},
         {"surprise": 1},
     ],
 )
