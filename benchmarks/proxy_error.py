@@ -6,8 +6,9 @@ baselines use the same folds, and the Gaussian process over a linear trend. ``va
 fits nothing and is of features that are sent plainly; ``(amortised)`` takes the estimates from the
 amortised rows. A second table compares the proxies, which learn from every fidelity together, with
 one fidelity alone, on the held-out rows of each trained fidelity: closed-form and amortised values
-as they are, and the proxy's own model fitted to topology and trained rows of one fidelity. Last,
-errors and coverage by part of the table.
+as they are, and the proxy's own model fitted to topology and trained rows of one fidelity. Between
+them errors and scores (CRPS) of the models that were tried; last, errors and coverage by part of
+the table.
 """
 
 from __future__ import annotations

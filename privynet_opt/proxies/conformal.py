@@ -14,7 +14,7 @@ most of the rows, their errors would speak for all.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -166,11 +166,24 @@ def cross_conformal_scales(
         its own interval.
     """
     scales = np.empty(len(scores))
-    for fold in folds:
-        others = np.setdiff1d(np.arange(len(scores)), fold)
-        for group in np.unique(groups[fold]):
-            rows = fold[groups[fold] == group]
-            scales[rows] = group_scale(
-                scores[others], groups[others], alike[others], group, confidence
-            )
+    for rows, others, group in with_others(groups, folds):
+        scales[rows] = group_scale(scores[others], groups[others], alike[others], group, confidence)
     return scales
+
+
+def with_others(
+    groups: NDArray[np.str_], folds: Folds
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], str]]:
+    """Yield the rows that share fold and group.
+
+    Args:
+        groups: From `interval_groups`, one per row.
+        folds: At least two.
+
+    Yields:
+        Their positions, the positions of all rows of other folds, and the group.
+    """
+    for fold in folds:
+        others = np.setdiff1d(np.arange(len(groups)), fold)
+        for group in np.unique(groups[fold]):
+            yield fold[groups[fold] == group], others, str(group)

@@ -12,6 +12,7 @@ from privynet_opt.proxies.conformal import (
     cross_conformal_scales,
     group_scale,
     interval_groups,
+    with_others,
 )
 from privynet_opt.proxies.folds import group_folds, row_groups
 
@@ -77,11 +78,9 @@ def held_out_stds(target: str, rows: pd.DataFrame, held_out: tuple[Floats, Float
     squares = _scores(rows[target].to_numpy(), *held_out) ** 2
     groups = interval_groups(rows["cut_layer"].tolist())
     factors = np.empty(len(rows))
-    for fold in group_folds(row_groups(rows)):
-        others = np.setdiff1d(np.arange(len(rows)), fold)
-        for group in np.unique(groups[fold]):
-            own = others[groups[others] == group]
-            factors[fold[groups[fold] == group]] = squares[own if len(own) else others].mean()
+    for held, others, group in with_others(groups, group_folds(row_groups(rows))):
+        own = others[groups[others] == group]
+        factors[held] = squares[own if len(own) else others].mean()
     return held_out[1] * np.sqrt(factors)
 
 

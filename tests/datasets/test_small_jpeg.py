@@ -93,7 +93,7 @@ def test_what_the_library_does_not_know_is_left_to_pillow(tmp_path, monkeypatch,
     assert np.array_equal(decode(tmp_path / "image.jpg", SIZE), pillow(tmp_path / "image.jpg"))
 
 
-def test_large_files_are_not_read_whole(tmp_path, monkeypatch, installed):
+def test_large_files_are_not_read_whole(tmp_path):
     path = tmp_path / "image.jpg"
     picture().save(path, comment=b"x" * 40_000)
     assert small_jpeg.decode_small(path, SIZE) is not None
