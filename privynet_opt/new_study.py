@@ -93,7 +93,7 @@ def write_study(
         weights: Weights file, torchvision's name or ``"none"``; None takes `USUAL_WEIGHTS`, or
             none for ``"small_cnn"``. Only a file is looked at, nothing is downloaded.
         image_size: Pixels the images are brought to.
-        skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
+        skip_bad: Leave out files and sub-folders that cannot be read, and warn of them.
 
     Returns:
         The file.

@@ -93,7 +93,7 @@ class OptimizationResult:
             device: ``"cpu"`` or ``"cuda"``.
             fidelity: How long networks are trained: ``"standard"`` or ``"full"``.
             output: Folder that keeps finished measurements; None keeps none.
-            skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
+            skip_bad: Leave out files and sub-folders that cannot be read, and warn of them.
 
         Returns:
             The comparison of predictions with measurements.

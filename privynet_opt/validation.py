@@ -83,7 +83,7 @@ def validate(
         weights: Weights file or name; None takes the study's.
         device: ``"cpu"`` or ``"cuda"``.
         fidelity: How long networks are trained: ``"standard"`` or ``"full"``.
-        skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
+        skip_bad: Leave out files and sub-folders that cannot be read, and warn of them.
 
     Returns:
         The comparison.

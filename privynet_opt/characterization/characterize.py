@@ -73,7 +73,7 @@ def characterize(
             loses is measured over a spread of topologies and told in the sidecar.
         double_capacity: Whether a decoder twice as wide and deep attacks the same spread, so that
             an audit can tell whether the usual one is too small.
-        skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
+        skip_bad: Leave out files and sub-folders that cannot be read, and warn of them.
         dask: Address of a Dask scheduler whose workers measure instead of `workers` processes
             here; they must see `output` under the same path.
         stack: How many topologies of a cut are trained together, from scratch: worth it on a GPU

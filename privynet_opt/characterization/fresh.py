@@ -79,7 +79,7 @@ def measure_again(
         weights: Weights file or name; None takes the study's.
         device: ``"cpu"`` or ``"cuda"``.
         searched: Channels that searching found, by cut layer and count of kept filters.
-        skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
+        skip_bad: Leave out files and sub-folders that cannot be read, and warn of them.
 
     Returns:
         The rows, in the order of the topologies.

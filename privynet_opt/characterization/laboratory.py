@@ -52,7 +52,7 @@ class Laboratory:
         data: Where the images are; None only for data the package can make itself.
         weights: Weights file or name; None takes the study's.
         device: ``"cpu"`` or ``"cuda"``.
-        skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
+        skip_bad: Leave out files and sub-folders that cannot be read, and warn of them.
 
     Attributes:
         cuts: Cost profiles by name of the cut layer, in the order of the network.

@@ -55,7 +55,7 @@ class StudyInputs:
             spec: The study.
             data: Where the images are; None only for data the package can make itself.
             weights: Weights file or name; None takes the study's.
-            skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
+            skip_bad: Leave out files and sub-folders that cannot be read, and warn of them.
 
         Raises:
             PrivyNetOptError: If network, weights or images are not usable.
@@ -105,7 +105,7 @@ def load_splits(spec: StudySpec, data: Path | None, skip_bad: bool = False) -> S
     Args:
         spec: The study.
         data: Where the images are; None only for data the package can make itself.
-        skip_bad: Leave out files of a folder that cannot be decoded, and warn of them.
+        skip_bad: Leave out files and sub-folders that cannot be read, and warn of them.
 
     Returns:
         The cloud's, the attacker's and the scored images.

@@ -102,7 +102,7 @@ def add_skip_bad(add: Callable[..., object]) -> None:
     Args:
         add: A parser's ``add_argument``.
     """
-    add("--skip-bad", action="store_true", help="leave out image files that cannot be read")
+    add("--skip-bad", action="store_true", help="leave out images and folders that cannot be read")
 
 
 def finish(parser: argparse.ArgumentParser, function: Command, kept: str) -> None:

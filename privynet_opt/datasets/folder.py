@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,8 @@ def load_folder(
         directory: The folder; each sub-folder is a class, classes in alphabetical order.
         image_size: Rows and columns; larger or smaller images are resized (their shorter side)
             and cropped to the centre.
-        skip_bad: Leave out files that cannot be decoded, and warn of them.
+        skip_bad: Leave out files that cannot be decoded, sub-folders that cannot be listed, and
+            warn of them.
         may_be_empty: As for `class_files`.
 
     Returns:
@@ -40,9 +42,9 @@ def load_folder(
 
     Raises:
         DataError: If there is no class folder, no image, or, unless such are skipped, a file that
-            cannot be decoded.
+            cannot be decoded or a sub-folder that cannot be listed.
     """
-    class_names, files = class_files(directory, may_be_empty)
+    class_names, files = class_files(directory, may_be_empty, skip_bad)
     if not files:
         raise DataError(
             f"`--data` must have one folder of images per class (or train/ and test/ of those), "
@@ -67,7 +69,7 @@ def load_folder(
 
 
 def class_files(
-    directory: Path, may_be_empty: bool = False
+    directory: Path, may_be_empty: bool = False, skip_bad: bool = False
 ) -> tuple[tuple[str, ...], list[tuple[Path, int]]]:
     """List the image files below a folder of class folders.
 
@@ -75,17 +77,29 @@ def class_files(
         directory: The folder; each sub-folder is a class.
         may_be_empty: Whether a sub-folder without images is a class, as where a test part has none
             of it; otherwise it is not, such as a folder of results, and warned of.
+        skip_bad: Leave out sub-folders that cannot be listed, and warn of them.
 
     Returns:
         The classes in alphabetical order, and each file with the position of its class; files in
         alphabetical order within a class. What is hidden, as ``.ipynb_checkpoints``, is no class
         and no image.
+
+    Raises:
+        DataError: If the folder cannot be listed, or, unless such are skipped, a sub-folder.
     """
-    folders = sorted(p for p in directory.iterdir() if p.is_dir() and p.name[0] != ".")
-    images = {folder.name: _images(folder) for folder in folders}
+    images: dict[str, list[Path]] = {}
+    unlisted = []
+    for folder in _listed(directory, _is_class):
+        try:
+            images[folder.name] = _listed(folder, is_image)
+        except DataError:
+            if not skip_bad:
+                raise
+            unlisted.append(folder.name)
+    _warn_of_no_class(directory, unlisted, "since not listable")
     empty = [name for name, paths in images.items() if not paths]
     if len(empty) < len(images) and not may_be_empty:
-        _warn_of_empty(directory, empty)
+        _warn_of_no_class(directory, empty, "for want of images")
         images = {name: paths for name, paths in images.items() if paths}
     return tuple(images), [(path, i) for i, name in enumerate(images) for path in images[name]]
 
@@ -103,16 +117,27 @@ def warn_of_skipped(paths: list[Path]) -> None:
         warnings.warn(f"left out {files} not readable: {named}{more}", DataWarning, stacklevel=2)
 
 
-def _warn_of_empty(directory: Path, names: list[str]) -> None:
+def _warn_of_no_class(directory: Path, names: list[str], why: str) -> None:
     if names:
         more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
         which = ", ".join(names[:MOST_NAMED])
-        told = f"no class, for want of images: {which}{more} in {directory}"
+        told = f"no class, {why}: {which}{more} in {directory}"
         warnings.warn(told, DataWarning, stacklevel=2)
 
 
-def _images(directory: Path) -> list[Path]:
-    return sorted(path for path in directory.iterdir() if is_image(path))
+def _listed(folder: Path, is_wanted: Callable[[Path], bool]) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if is_wanted(path))
+    except OSError as error:
+        raise DataError(
+            f"a folder of images must be one that can be listed, but {folder} is not "
+            f"({error.strerror}). Change its permissions or move it elsewhere; --skip-bad leaves "
+            "out such a class folder."
+        ) from error
+
+
+def _is_class(path: Path) -> bool:
+    return path.is_dir() and path.name[0] != "."
 
 
 def is_image(path: Path) -> bool:

@@ -45,7 +45,7 @@ def load_images(
             ``"digits"``.
         image_size: Rows and columns the network is given; images of another size are resized.
         classes: Names of the classes to keep; none keeps all.
-        skip_bad: Leave out files of a folder that cannot be decoded, and warn of them.
+        skip_bad: Leave out files and sub-folders that cannot be read, and warn of them.
         option: What `directory` was given by, for messages.
 
     Returns:

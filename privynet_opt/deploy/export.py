@@ -50,7 +50,7 @@ class ExportOptions:
         weights: Weights file or name; None takes the study's.
         secret_seed: Whether filters are drawn anew with a seed that is in no study.
         allow_other: Whether weights and images may be others than those that were measured.
-        skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
+        skip_bad: Leave out files and sub-folders that cannot be read, and warn of them.
     """
 
     file_format: str = "pt2"

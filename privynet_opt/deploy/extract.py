@@ -74,7 +74,7 @@ def extract(
         output: Folder to write.
         mirrored: Also send the features of the mirrored training images.
         shard_images: Images of a shard; None takes about `SHARD_BYTES`.
-        skip_bad: Leave out files of a folder that cannot be decoded, and warn of them.
+        skip_bad: Leave out files and sub-folders that cannot be read, and warn of them.
 
     Returns:
         What was done.

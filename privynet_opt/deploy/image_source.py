@@ -191,7 +191,7 @@ def open_images(
         directory: As for `datasets.load_images`.
         image_size: Rows and columns of an image.
         classes: Names of the classes to keep; none keeps all.
-        skip_bad: Leave out files of a folder that cannot be decoded, and warn of them.
+        skip_bad: Leave out files and sub-folders that cannot be read, and warn of them.
 
     Returns:
         Sources by part, ``"train"`` and perhaps ``"test"``, with the same classes.
@@ -229,7 +229,7 @@ def open_images(
 def _files_in(
     root: Path, image_size: int, classes: Sequence[str], skip_bad: bool, may_be_empty: bool
 ) -> ImageFiles:
-    names, files = class_files(root, may_be_empty)
+    names, files = class_files(root, may_be_empty, skip_bad)
     if not files:
         flat = sum(map(is_image, root.iterdir()))
         raise DataError(

@@ -89,7 +89,7 @@ def tune(
         data: Where the images are; None only for data the package can make itself.
         weights: Weights file or name; None takes the study's.
         device: ``"cpu"`` or ``"cuda"``.
-        skip_bad: Leave out files of an image folder that cannot be decoded, and warn of them.
+        skip_bad: Leave out files and sub-folders that cannot be read, and warn of them.
         output: The study folder that is written; None for ``privynet-opt-STUDY-tuned``.
         progress: Whether to tell every verdict and trained measurement on stderr, a line each.
         clock: Seconds that only go up.
