@@ -38,7 +38,7 @@ def copy_study_file(directory: Path, weights: str, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     if directory.resolve() == target.resolve():
         return
-    text = (directory / "study.toml").read_text(encoding="utf-8")
+    text = (directory / "study.toml").read_text(encoding="utf-8-sig")
     if Path(weights).parent == directory and Path(weights).is_file():
         shutil.copyfile(weights, target / Path(weights).name)
     elif Path(weights).is_file():

@@ -164,3 +164,14 @@ def test_weights_beside_a_study_travel_with_it_and_others_stay(tmp_path):
         assert copied == f"[network]\n{said}"
     copy_study_file(study, str(study / "w.pth"), study)  # onto itself: nothing happens
     assert (study / "w.pth").read_bytes() == b"w"
+
+
+def test_a_study_file_with_a_byte_order_mark_is_copied_like_any_other(tmp_path):
+    study, weights = tmp_path / "study", tmp_path / "w.pth"
+    study.mkdir()
+    weights.touch()
+    text = "[network]\nweights = '../w.pth'\n"
+    (study / "study.toml").write_text(text, encoding="utf-8-sig")
+    copy_study_file(study, str(study / ".." / "w.pth"), tmp_path / "copy")
+    copied = (tmp_path / "copy" / "study.toml").read_text(encoding="utf-8")
+    assert copied == f'[network]\nweights = "{weights}"\n'
