@@ -13,6 +13,7 @@ from privynet_opt.errors import DataError, StudyError
 from privynet_opt.files import write_atomically
 from privynet_opt.study_sections import FEWEST_TRAINING, LARGEST_IMAGE_SIZE
 from privynet_opt.study_spec import STUDY_NAME, list_studies, load_study
+from privynet_opt.toml_reader import quoted
 from privynet_opt.topology import CLOSED_FORM_STRATEGIES
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ USUAL_WEIGHTS = "IMAGENET1K_V1"
 
 NOT_MIRRORABLE = ("digits", "svhn")
 """Data whose images show digits, by the names of `datasets.load.kind_of`."""
+
+_NO_UTF8 = r"[\ud800-\udfff]"
+"""Stands for a byte of a file's name that is no UTF-8."""
 
 TEMPLATE = """\
 # Measure for a while and answer:
@@ -99,8 +103,8 @@ def write_study(
         The file.
 
     Raises:
-        StudyError: If the folder holds a study already, its name cannot be a study's, or the
-            images would be too large.
+        StudyError: If the folder holds a study already, its name cannot be a study's, that of
+            data or weights cannot be written, or the images would be too large.
         PrivyNetOptError: If network, weights or images cannot be used.
     """
     from privynet_opt.datasets.load import kind_of, load_images
@@ -133,6 +137,12 @@ def write_study(
     check_weights(network, weights)
     cuts = find_cuts(load_backbone(network, weights if is_file else "none").graph, image_size)
     kind = kind_of(data)
+    for option, told in (("data", kind), ("weights", weights)):
+        if re.search(_NO_UTF8, told):
+            raise StudyError(
+                f"`{option}` must be named in UTF-8, as a study is written, but got {told!r}. "
+                "Rename it."
+            )
     train, test = load_images(kind, data, image_size, skip_bad=skip_bad)
     shares = _shares(len(train), None if test is None else len(test))
     is_divisible = shares["score"] > 0 and shares["attacker"] >= FEWEST_TRAINING
@@ -143,22 +153,26 @@ def write_study(
             "Give more images, one sub-folder per class."
         )
     text = TEMPLATE.format(
-        how=study_options(directory, data),
-        name=json.dumps(name),
-        title=json.dumps(f"{network} on {kind}"),
-        network=json.dumps(network),
-        weights=json.dumps(weights),
-        data=json.dumps(kind),
+        how=_in_comment(study_options(directory, data)),
+        name=quoted(name),
+        title=quoted(f"{network} on {kind}"),
+        network=quoted(network),
+        weights=quoted(weights),
+        data=quoted(kind),
         image_size=image_size,
         mirrorable=json.dumps(kind not in NOT_MIRRORABLE),
-        two_classes=json.dumps(list(train.class_names[:2])),
+        two_classes=_in_comment(json.dumps(train.class_names[:2], ensure_ascii=False)),
         cuts="\n".join(_cut_line(cut) for cut in cuts),
         kept_filters=_counts(max(cut.channels for cut in cuts)),
         strategies=json.dumps(list(CLOSED_FORM_STRATEGIES)),
         **shares,
     )
     write_atomically(file, text)
-    load_study(file)
+    try:
+        load_study(file)
+    except StudyError:
+        file.unlink()
+        raise
     return file
 
 
@@ -171,6 +185,11 @@ def study_options(directory: Path, data: Path | None) -> str:
     """
     options = ["--study", str(directory), *([] if data is None else ["--data", str(data)])]
     return shlex.join(options)
+
+
+def _in_comment(text: str) -> str:
+    """Return text as TOML allows it in a comment: without control characters, in UTF-8."""
+    return re.sub(rf"[\x00-\x1f\x7f]|{_NO_UTF8}", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _cut_line(cut: Cut) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -180,6 +181,16 @@ class Section:
 
     def _path(self, key: str) -> str:
         return f"{self.name}.{key}" if self.name else key
+
+
+def quoted(text: str) -> str:
+    """Return text as a string of TOML.
+
+    Args:
+        text: Any that UTF-8 can hold.
+    """
+    # As JSON has it, but for U+007F; what JSON escapes beyond ASCII, TOML cannot read.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _toml(value: object) -> str:

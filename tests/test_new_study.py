@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from privynet_opt import new_study
 from privynet_opt.characterization.study_inputs import load_splits
 from privynet_opt.cli import main
 from privynet_opt.datasets.load import KNOWN_NAMES
 from privynet_opt.errors import DataError, NetworkError, StudyError
+from privynet_opt.networks.small_cnn import SmallCNN
 from privynet_opt.networks.vision import torchvision
 from privynet_opt.new_study import NOT_MIRRORABLE, write_study
 from privynet_opt.study_spec import load_study
@@ -109,6 +114,47 @@ def test_mistakes_are_named_before_anything_is_written(tmp_path: Path, images: P
     write_study(tmp_path / "a", "small_cnn", images, image_size=8)
     with pytest.raises(StudyError, match="must not replace a study"):
         write_study(tmp_path / "a", "small_cnn", images, image_size=8)
+
+
+def test_names_of_any_characters_are_written_as_toml_has_them(tmp_path: Path, images: Path) -> None:
+    odd = tmp_path / "\U0001f600 \x7f\n"
+    odd.mkdir()
+    data = images.rename(odd / "\x7f\U0001f600\n'.npz")
+    weights = odd / "\x7f\U0001f600.pth"
+    torch.save(SmallCNN().state_dict(), weights)
+    spec = load_study(write_study(odd / "shapes", "small_cnn", data, str(weights), image_size=8))
+    assert spec.data.name == "\x7f\U0001f600\n'"
+    assert spec.network.weights == str(weights.resolve())
+
+
+def test_names_that_are_no_utf_8_are_told_and_those_of_classes_do_no_harm(
+    tmp_path: Path, images: Path
+) -> None:
+    odd = os.fsdecode(b"\xff")
+    shutil.copy(images, tmp_path / f"{odd}.npz")
+    torch.save(SmallCNN().state_dict(), tmp_path / f"{odd}.pth")
+    for option, data, weights in (
+        ("data", tmp_path / f"{odd}.npz", "none"),
+        ("weights", images, str(tmp_path / f"{odd}.pth")),
+    ):
+        with pytest.raises(StudyError, match=rf"^`{option}` must be named in UTF-8, .*\\udcff"):
+            write_study(tmp_path / "a", "small_cnn", data, weights)
+    assert not (tmp_path / "a").exists()
+    for name, grey in ((odd, 0), ("dog", 255)):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        for number in range(6):
+            Image.new("L", (8, 8), grey).save(tmp_path / "own" / name / f"{number}.png")
+    load_study(write_study(tmp_path / "a", "small_cnn", tmp_path / "own", image_size=8))
+
+
+def test_a_study_that_cannot_be_read_back_is_not_left_behind(
+    tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(new_study, "TEMPLATE", "name = {name}\nname = {name}")
+        with pytest.raises(StudyError, match="must be valid TOML"):
+            write_study(tmp_path / "a", "small_cnn", images, image_size=8)
+    load_study(write_study(tmp_path / "a", "small_cnn", images, image_size=8))
 
 
 def test_a_large_picture_is_resized_without_a_warning(

@@ -20,6 +20,7 @@ from privynet_opt.characterization.schema import (
 )
 from privynet_opt.errors import TableError
 from privynet_opt.files import write_atomically
+from privynet_opt.toml_reader import quoted
 from privynet_opt.topology import SENDING_DEFAULTS
 
 Row = dict[str, Any]
@@ -43,7 +44,7 @@ def copy_study_file(directory: Path, weights: str, target: Path) -> None:
         shutil.copyfile(weights, target / Path(weights).name)
     elif Path(weights).is_file():
         named = tomllib.loads(text)["network"]["weights"]
-        absolute = json.dumps(str(Path(weights).resolve()), ensure_ascii=False)
+        absolute = quoted(str(Path(weights).resolve()))
         for quote in ('"', "'"):
             text = text.replace(f"{quote}{named}{quote}", absolute)
     write_atomically(target / "study.toml", text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import tomllib
 
 import pytest
 
@@ -175,3 +176,13 @@ def test_a_study_file_with_a_byte_order_mark_is_copied_like_any_other(tmp_path):
     copy_study_file(study, str(study / ".." / "w.pth"), tmp_path / "copy")
     copied = (tmp_path / "copy" / "study.toml").read_text(encoding="utf-8")
     assert copied == f'[network]\nweights = "{weights}"\n'
+
+
+def test_weights_elsewhere_are_named_as_toml_has_any_character(tmp_path):
+    study, weights = tmp_path / "\x7f\U0001f600" / "study", tmp_path / "\x7f\U0001f600" / "w.pth"
+    study.mkdir(parents=True)
+    weights.touch()
+    (study / "study.toml").write_text("[network]\nweights = '../w.pth'\n")
+    copy_study_file(study, str(study / ".." / "w.pth"), tmp_path / "copy")
+    copied = (tmp_path / "copy" / "study.toml").read_text(encoding="utf-8")
+    assert tomllib.loads(copied)["network"]["weights"] == str(weights)
