@@ -20,7 +20,7 @@ from privynet_opt.characterization.parallel import run_jobs, threads_per_worker
 from privynet_opt.characterization.plan import plan, spread_topologies
 from privynet_opt.characterization.side_attack import DOUBLED, N_TOPOLOGIES, SideAttack
 from privynet_opt.characterization.study_inputs import SPLIT_SEED, StudyInputs
-from privynet_opt.characterization.table_files import copy_study_file, write_table
+from privynet_opt.characterization.table_files import check_cuts, copy_study_file, write_table
 from privynet_opt.datasets.load import kind_of, load_images
 from privynet_opt.errors import DataError, StudyError
 from privynet_opt.networks.device import checked_device
@@ -106,6 +106,7 @@ def characterize(
     cuts = inputs.cuts
     folder, table = MeasurementFolder(output), output / "characterization.csv"
     folder.claim(inputs.identity(start), table)
+    check_cuts(output, folder.rows(), [cut.name for cut in cuts])
     wanted = plan(spec, cuts, fidelities, n_trained)
     attacks = [DOUBLED] if double_capacity else []
     if attacker_data is not None:

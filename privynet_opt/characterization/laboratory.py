@@ -22,7 +22,7 @@ from privynet_opt.characterization.schema import GALLERY, subsets_of
 from privynet_opt.characterization.stems import Stems
 from privynet_opt.characterization.study_inputs import StudyInputs
 from privynet_opt.characterization.table import CharacterizationTable, load_table
-from privynet_opt.characterization.table_files import copy_study_file, write_table
+from privynet_opt.characterization.table_files import check_cuts, copy_study_file, write_table
 from privynet_opt.characterization.taking_over import (
     continued_sidecar,
     rows_by_name,
@@ -82,6 +82,7 @@ class Laboratory:
         self._identity = self.inputs.identity()
         known, is_kept = table_of_study(spec, self.cuts, self._identity, self._path)
         self.folder.claim(self._identity, None if is_kept else self._path)
+        check_cuts(self.output, self.folder.rows(), self.cuts)
         own = table_of_before(self._path, self._identity)
         if known is not None:
             take_over(known, self.folder, self.cuts, self._identity)

@@ -8,7 +8,7 @@ import io
 import json
 import shutil
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,26 @@ def copy_study_file(directory: Path, weights: str, target: Path) -> None:
     write_atomically(target / "study.toml", text)
 
 
+def check_cuts(directory: Path, rows: Iterable[Row], cuts: Collection[str]) -> None:
+    """Make sure that a study names every cut that rows are of.
+
+    Args:
+        directory: The folder that holds the rows.
+        rows: Measurements.
+        cuts: Names of the study's cut layers.
+
+    Raises:
+        TableError: If a row is of another cut.
+    """
+    others = sorted({row["cut_layer"] for row in rows} - set(cuts))
+    if others:
+        raise TableError(
+            "`search_space.cut_layers` must name every cut that is measured, but "
+            f"{directory} holds measurements of {others[0]}. Add it, or choose another --output "
+            "folder."
+        )
+
+
 def write_table(
     path: Path, rows: Iterable[Row], cut_order: list[str], sidecar: dict[str, Any]
 ) -> None:
@@ -66,13 +86,7 @@ def write_table(
         OutputError: If a file cannot be written.
     """
     rows = list(rows)
-    others = sorted({row["cut_layer"] for row in rows} - set(cut_order))
-    if others:
-        raise TableError(
-            "`search_space.cut_layers` must name every cut that is measured, but "
-            f"{path.parent} holds measurements of {others[0]}. Add it, or choose another --output "
-            "folder."
-        )
+    check_cuts(path.parent, rows, cut_order)
     ordered = sorted(
         rows,
         key=lambda r: (

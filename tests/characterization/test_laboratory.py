@@ -138,6 +138,20 @@ def test_a_table_that_would_lose_rows_is_not_written_over(known, tmp_path):
     assert (tmp_path / "characterization.csv").read_bytes() == before
 
 
+def test_rows_of_a_cut_taken_out_of_the_study_are_told_before_anything_is_measured(
+    known, study, monkeypatch
+):
+    begun = []
+    run_jobs = "privynet_opt.characterization.characterize.run_jobs"
+    monkeypatch.setattr(run_jobs, lambda *given: begun.append(given))
+    space = replace(study.search_space, cut_layers=("conv1",))
+    fewer = replace(study, search_space=space)
+    for begin in (Laboratory, lambda *study: characterize(study[0], None, None, study[1])):
+        with pytest.raises(TableError, match=r"name every cut that is measured, .* of conv4\. Add"):
+            begin(fewer, known[0].output)
+    assert not begun
+
+
 def test_a_copied_study_is_measured_further_in_its_own_folder(known, tmp_path):
     copy_study(load_study(known[0].output), tmp_path)
     before = load_table(tmp_path / "characterization.csv")
