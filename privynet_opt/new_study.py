@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,23 @@ repeated_seeds = 3         # draws of random and of privynet that are screened a
 """
 
 
+@dataclass(frozen=True)
+class WrittenStudy:
+    """A study file, and the images that it was written for.
+
+    Attributes:
+        file: The file.
+        data: What the study calls the images.
+        n_classes: Their classes.
+        n_images: Images of all parts together.
+    """
+
+    file: Path
+    data: str
+    n_classes: int
+    n_images: int
+
+
 def write_study(
     directory: Path,
     network: str,
@@ -87,7 +105,7 @@ def write_study(
     weights: str | None = None,
     image_size: int = 32,
     skip_bad: bool = False,
-) -> Path:
+) -> WrittenStudy:
     """Write ``study.toml`` into a new folder.
 
     Args:
@@ -100,7 +118,7 @@ def write_study(
         skip_bad: Leave out files and sub-folders that cannot be read, and warn of them.
 
     Returns:
-        The file.
+        The file, and of which images it is.
 
     Raises:
         StudyError: If the folder holds a study already, its name cannot be a study's, that of
@@ -173,7 +191,8 @@ def write_study(
     except StudyError:
         file.unlink()
         raise
-    return file
+    n_images = len(train) + (0 if test is None else len(test))
+    return WrittenStudy(file, kind, len(train.class_names), n_images)
 
 
 def study_options(directory: Path, data: Path | None) -> str:

@@ -31,7 +31,7 @@ def images(tmp_path: Path) -> Path:
 
 
 def test_a_new_study_holds_every_cut_and_divides_the_images(tmp_path: Path, images: Path) -> None:
-    spec = load_study(write_study(tmp_path / "shapes", "resnet18", images))
+    spec = load_study(write_study(tmp_path / "shapes", "resnet18", images).file)
     assert spec.name == "shapes"
     assert (spec.network.name, spec.network.weights) == ("resnet18", "IMAGENET1K_V1")
     assert (spec.data.name, spec.data.image_size) == ("mine", 32)
@@ -46,7 +46,7 @@ def test_a_new_study_holds_every_cut_and_divides_the_images(tmp_path: Path, imag
     ["vgg11", "vgg19_bn", "resnet50", "mobilenet_v3_small", "efficientnet_b0", "convnext_tiny"],
 )
 def test_any_backbone_gets_a_study(tmp_path: Path, images: Path, network: str) -> None:
-    spec = load_study(write_study(tmp_path / network, network, images, image_size=64))
+    spec = load_study(write_study(tmp_path / network, network, images, image_size=64).file)
     assert len(spec.search_space.cut_layers) >= 3
 
 
@@ -56,7 +56,9 @@ def test_what_is_written_can_be_measured(
     study, data = tmp_path / "tiny", ["--data", str(images)]
     arguments = ["new-study", str(study), "--network", "small_cnn", "--image-size", "8", *data]
     assert main(arguments) == 0
-    assert f"characterize --study {study} --data {images}" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"characterize --study {study} --data {images}" in told
+    assert "\nImages: mine, 420 of 2 classes\n" in told
     file = study / "study.toml"
     text = file.read_text()
     assert '    "conv1",  # 16 × 8 × 8\n' in text
@@ -122,7 +124,8 @@ def test_names_of_any_characters_are_written_as_toml_has_them(tmp_path: Path, im
     data = images.rename(odd / "\x7f\U0001f600\n'.npz")
     weights = odd / "\x7f\U0001f600.pth"
     torch.save(SmallCNN().state_dict(), weights)
-    spec = load_study(write_study(odd / "shapes", "small_cnn", data, str(weights), image_size=8))
+    written = write_study(odd / "shapes", "small_cnn", data, str(weights), image_size=8)
+    spec = load_study(written.file)
     assert spec.data.name == "\x7f\U0001f600\n'"
     assert spec.network.weights == str(weights.resolve())
 
@@ -144,7 +147,7 @@ def test_names_that_are_no_utf_8_are_told_and_those_of_classes_do_no_harm(
         (tmp_path / "own" / name).mkdir(parents=True)
         for number in range(6):
             Image.new("L", (8, 8), grey).save(tmp_path / "own" / name / f"{number}.png")
-    load_study(write_study(tmp_path / "a", "small_cnn", tmp_path / "own", image_size=8))
+    load_study(write_study(tmp_path / "a", "small_cnn", tmp_path / "own", image_size=8).file)
 
 
 def test_a_study_that_cannot_be_read_back_is_not_left_behind(
@@ -154,7 +157,7 @@ def test_a_study_that_cannot_be_read_back_is_not_left_behind(
         patch.setattr(new_study, "TEMPLATE", "name = {name}\nname = {name}")
         with pytest.raises(StudyError, match="must be valid TOML"):
             write_study(tmp_path / "a", "small_cnn", images, image_size=8)
-    load_study(write_study(tmp_path / "a", "small_cnn", images, image_size=8))
+    load_study(write_study(tmp_path / "a", "small_cnn", images, image_size=8).file)
 
 
 def test_a_large_picture_is_resized_without_a_warning(
@@ -173,7 +176,7 @@ def test_a_large_picture_is_resized_without_a_warning(
 
 def test_own_digits_are_not_replaced_by_the_packages_own(tmp_path: Path, images: Path) -> None:
     own = images.rename(tmp_path / "digits.npz")
-    spec = load_study(write_study(tmp_path / "scan", "small_cnn", own, image_size=8))
+    spec = load_study(write_study(tmp_path / "scan", "small_cnn", own, image_size=8).file)
     assert spec.data.name == "digits-file"
     assert spec.data.mirrorable
     assert load_splits(spec, own).cloud.class_names == ("0", "1")
@@ -190,8 +193,10 @@ def test_images_of_digits_are_not_mirrored(tmp_path: Path, monkeypatch: pytest.M
         pixels = np.zeros((32, 32, 3, 6), dtype=np.uint8)
         labels = np.array([[1, 2, 10] * 2]).T
         savemat(tmp_path / "numbers" / f"{part}_32x32.mat", {"X": pixels, "y": labels})
-    for place, kind in ((tmp_path / "numbers", "svhn"), (None, "digits")):
-        spec = load_study(write_study(tmp_path / f"of-{kind}", "small_cnn", place, image_size=8))
+    for place, kind, n in ((tmp_path / "numbers", "svhn", 6 + 6), (None, "digits", 1797)):
+        written = write_study(tmp_path / f"of-{kind}", "small_cnn", place, image_size=8)
+        assert (written.data, written.n_images) == (kind, n)
+        spec = load_study(written.file)
         assert (spec.data.name, spec.data.mirrorable) == (kind, False)
 
 

@@ -178,7 +178,7 @@ def _extensions(table: Path) -> dict[str, Any]:
 def _other_images(spec: StudySpec, data: Path, skip_bad: bool) -> SideAttack:
     """Return an attacker with images of another kind, as many as the others have."""
     option = "--attacker-data"
-    images, _ = load_images(kind_of(data), data, spec.data.image_size, (), skip_bad, option)
+    images, _ = load_images(kind_of(data, option), data, spec.data.image_size, (), skip_bad, option)
     wanted = spec.characterization.n_attacker
     if len(images) < wanted:
         raise DataError(

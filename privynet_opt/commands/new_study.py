@@ -54,10 +54,11 @@ def new_study(asked: argparse.Namespace) -> int:
     """
     from privynet_opt.new_study import study_options, write_study
 
-    file = write_study(
+    written = write_study(
         asked.name, asked.network, asked.data, asked.weights, asked.image_size, asked.skip_bad
     )
-    print(f"Written: {file}")
+    print(f"Written: {written.file}")
+    print(f"Images: {written.data}, {written.n_images:,} of {written.n_classes:,} classes")
     how = study_options(asked.name, asked.data)
     print(f"Measure for a while, and answer: privynet-opt tune {how} --budget 30m")
     print(f"Or measure by its plan: privynet-opt characterize {how} --output measured")

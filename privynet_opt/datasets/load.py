@@ -67,23 +67,34 @@ def load_images(
     return train, test
 
 
-def kind_of(directory: Path | None) -> str:
+def kind_of(directory: Path | None, option: str = DATA_OPTION) -> str:
     """Return the name by which a study would call the images in a place.
 
     Args:
         directory: As for `load_images`.
+        option: What `directory` was given by, for messages.
 
     Returns:
         ``"digits"`` for None, a key of `torchvision_sets.SOURCES` for its download folder, or the
         place's own name, lengthened where it is one of `KNOWN_NAMES`: a study of a user's own
         ``digits`` must not take scikit-learn's where ``--data`` is forgotten.
+
+    Raises:
+        DataError: If it is the download folder of several data sets.
     """
     if directory is None:
         return "digits"
     own = directory.resolve().stem
     if own in KNOWN_NAMES:
         own += "-folder" if directory.is_dir() else "-file"
-    return next((name for name in SOURCES if is_download(name, directory)), own)
+    found = [name for name in SOURCES if is_download(name, directory)]
+    if len(found) > 1:
+        raise DataError(
+            f"`{option}` must hold one data set, but {directory} holds torchvision's "
+            f"{', '.join(found)}. Move or link the one that is meant into a folder of its own and "
+            "give that."
+        )
+    return found[0] if found else own
 
 
 def _load_all(

@@ -34,10 +34,17 @@ def test_one_image_over_and_over_teaches_no_attacker(study, one_image):
 
 
 @pytest.mark.parametrize(
-    ("place", "rule"), [("nope", "must exist"), ("one.npz", "must hold images that differ")]
+    ("place", "rule"),
+    [
+        ("nope", "must exist"),
+        ("one.npz", "must hold images that differ"),
+        ("two", "must hold one data set"),
+    ],
 )
 def test_images_of_another_kind_are_named_by_their_own_option(
     study, one_image, tmp_path, place, rule
 ):
+    for name in ("cifar-10-batches-py", "cifar-100-python"):
+        (tmp_path / "two" / name).mkdir(parents=True)
     with pytest.raises(DataError, match=f"^`--attacker-data` {rule}, but"):
         characterize(study, None, None, tmp_path / "out", attacker_data=tmp_path / place)

@@ -307,6 +307,14 @@ def test_downloads_are_known_by_what_they_hold_and_others_by_their_place(tmp_pat
     assert kind_of(None) == "digits"
 
 
+def test_of_several_downloads_in_one_folder_none_is_taken_by_guess(tmp_path):
+    for name in ("cifar-10-batches-py", "cifar-100-python", "alone/cifar-100-python"):
+        (tmp_path / name).mkdir(parents=True)
+    with pytest.raises(DataError, match=r"one data set, but .* cifar10, cifar100\. Move or link"):
+        kind_of(tmp_path)
+    assert kind_of(tmp_path / "alone") == "cifar100"
+
+
 @pytest.mark.parametrize("name", ["mine", "cifar10"])
 @pytest.mark.parametrize("file", ["images.zip", "cifar-10-python.tar.gz", "images.npy", "images"])
 def test_a_file_that_is_no_npz_is_told_with_what_to_give(tmp_path, name, file):
