@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import stat
-import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
 from privynet_opt.errors import OutputError
 
 
-def write_atomically(path: Path, content: str | bytes, mode: int = 0o644) -> None:
+def write_atomically(path: Path, content: str | bytes, mode: int | None = None) -> None:
     """Write a file so that it is either whole or not there.
 
     Args:
         path: The file, as for `replace_file`; its folder is made if missing.
         content: Its text, written as UTF-8, or its bytes.
-        mode: Who may read it; until it is whole, its owner alone.
+        mode: As for `replace_file`.
 
     Raises:
         OutputError: If the file cannot be written, for instance because the disk is full.
@@ -33,14 +33,15 @@ def write_atomically(path: Path, content: str | bytes, mode: int = 0o644) -> Non
         ) from error
 
 
-def replace_file(path: Path, content: str | bytes, mode: int = 0o644) -> None:
+def replace_file(path: Path, content: str | bytes, mode: int | None = None) -> None:
     """Put a file in the place of another in one step; its folder is there.
 
     Args:
         path: The file. A link stays one: what it leads to is replaced. What cannot be replaced, as
             `is_stream` tells, is written to.
         content: Its text, written as UTF-8, or its bytes.
-        mode: Who may read it; until it is whole, its owner alone.
+        mode: Who may read it; until it is whole, its owner alone. None keeps the mode of a file
+            that is replaced, and gives a new one what the umask leaves.
 
     Raises:
         OSError: If it cannot be written; a file that was there before is left as it was.
@@ -51,16 +52,21 @@ def replace_file(path: Path, content: str | bytes, mode: int = 0o644) -> None:
             stream.write(content)
         return
     target = Path(os.path.realpath(path))
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    mode = _mode_of(target) if mode is None else mode
+    # The umask applies to a file as it is made; to ask for it is to change it for all threads.
+    made = 0o666 if mode is None else 0o600
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, made)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, mode)
+        if mode is not None:
+            os.chmod(temporary, mode)
         os.replace(temporary, target)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -103,6 +109,14 @@ def prepare_output(directory: Path) -> Path:
             f"({error.strerror}). Choose another folder or free some space."
         ) from error
     return directory
+
+
+def _mode_of(path: Path) -> int | None:
+    """Return who may do what with a file, None where there is none."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return None
 
 
 def _printed_to(path: Path) -> int | None:

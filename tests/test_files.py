@@ -97,3 +97,31 @@ def test_what_is_printed_to_is_written_to_where_it_stands(name: str, tmp_path: P
         run(file)
     assert (tmp_path / "all.txt").read_text() == "before\nnew\nafter\n"
     assert run(subprocess.PIPE) == "before\nnew\nafter\n"
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o002, 0o664)])
+def test_a_new_file_gets_what_the_umask_leaves(umask: int, mode: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        write_atomically(tmp_path / "new", "new")
+        write_atomically(tmp_path / "private", "new", 0o600)
+    finally:
+        os.umask(before)
+    assert (mode_of(tmp_path / "new"), mode_of(tmp_path / "private")) == (mode, 0o600)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o664, 0o444])
+def test_a_file_that_is_replaced_keeps_its_mode(
+    mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    path.chmod(mode)
+    on_the_way: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda file: on_the_way.append(os.fstat(file).st_mode & 0o777))
+    write_atomically(path, "new")
+    assert (path.read_text(), mode_of(path), on_the_way) == ("new", mode, [0o600])
