@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from privynet_opt.characterization.design import kept_grid
 from privynet_opt.errors import StudyError, did_you_mean
-from privynet_opt.selection.privynet import pool_size
+from privynet_opt.selection import is_drawn
 from privynet_opt.topology import (
     LOCAL_COLUMNS,
     NOISE_DECIMALS,
@@ -184,8 +184,8 @@ class SearchSpace:
         """Return whether a combination is a topology that no other combination is, too."""
         if kept == self.grids[cut][-1]:
             return (strategy, seed) == self._first
-        if strategy == "privynet" and seed:
-            return pool_size(self.grids[cut][-1], kept) > kept
+        if seed:
+            return is_drawn(strategy, self.grids[cut][-1], kept)
         return strategy != "searched" or (cut, kept) in self.searched
 
     @property

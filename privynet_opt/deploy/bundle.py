@@ -4,7 +4,7 @@ Three files. ``manifest.json`` may go to the cloud. The network itself and ``pri
 the device: whoever has the public pre-trained network finds the kept filters by comparing it with
 the exported file, so that even the file's hash is private; so is the secret that noise is drawn
 from, with which anybody subtracts it. Where the choice of filters is drawn
-(`SEEDED_STRATEGIES`), whatever depends on it is private too: a public table tells which seed
+(`selection.is_drawn`), whatever depends on it is private too: a public table tells which seed
 predicted and measured values belong to, and the largest feature names its channel. Then two
 manifests of one topology differ in their identifier alone, whatever was drawn, and features come in
 an order of their own: an ascending one would help to guess which they are.

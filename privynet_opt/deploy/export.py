@@ -31,7 +31,7 @@ from privynet_opt.networks.backbone import Backbone, check_weights, load_backbon
 from privynet_opt.networks.coding import FeatureCoding
 from privynet_opt.networks.cuts import Cut, choose_cuts, find_cuts
 from privynet_opt.networks.local import build_local_network
-from privynet_opt.topology import SEEDED_STRATEGIES
+from privynet_opt.selection import is_drawn
 
 SECRET_SEED_BITS = 63
 """A seed that nobody tries out; numpy and JSON take it as it is."""
@@ -123,7 +123,8 @@ def _with_secret_seed(choice: Choice) -> Choice:
     if not _is_secret(choice):
         raise TopologyError(
             f"a secret seed must have filters to draw, but {topology} draws none. Leave "
-            "--secret-seed out, or choose a row of the front by random or privynet with --point."
+            "--secret-seed out, or choose with --point a row of the front by random, or by "
+            "privynet with fewer filters."
         )
     seed = secrets.randbits(SECRET_SEED_BITS)
     # What was measured was measured of the other draw.
@@ -135,8 +136,8 @@ def _with_secret_seed(choice: Choice) -> Choice:
 def _is_secret(choice: Choice) -> bool:
     """Return whether filters are drawn, so that who knows the study does not know which."""
     topology = choice.topology
-    is_drawn = topology.selection_strategy in SEEDED_STRATEGIES
-    return is_drawn and topology.kept_filters < choice.table.cuts[topology.cut_layer].channels
+    channels = choice.table.cuts[topology.cut_layer].channels
+    return is_drawn(topology.selection_strategy, channels, topology.kept_filters)
 
 
 def _shuffled(kept: tuple[int, ...]) -> tuple[int, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from privynet_opt.errors import TopologyError
 from privynet_opt.selection import greedy, lda, magnitude, privacy, privynet, random, searched
 from privynet_opt.selection.statistics import ChannelStatistics
-from privynet_opt.topology import LocalTopology
+from privynet_opt.topology import SEEDED_STRATEGIES, LocalTopology
 
-__all__ = ["STATISTICS_READ", "ChannelStatistics", "kept_channels"]
+__all__ = ["STATISTICS_READ", "ChannelStatistics", "is_drawn", "kept_channels"]
 
 _CHOOSE = {
     "random": random.choose,
@@ -29,6 +29,18 @@ STATISTICS_READ = {
     "searched": (),
 }
 """Which fields of `ChannelStatistics` a strategy looks at, beside what was searched."""
+
+
+def is_drawn(strategy: str, channels: int, kept: int) -> bool:
+    """Return whether filters are drawn, so that another seed keeps others.
+
+    Args:
+        strategy: One of `SELECTION_STRATEGIES`.
+        channels: Of the cut.
+        kept: How many are kept.
+    """
+    pool = privynet.pool_size(channels, kept) if strategy == "privynet" else channels
+    return strategy in SEEDED_STRATEGIES and kept < pool
 
 
 def kept_channels(topology: LocalTopology, statistics: ChannelStatistics) -> tuple[int, ...]:

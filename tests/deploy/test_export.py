@@ -235,6 +235,16 @@ def test_a_secret_seed_draws_other_filters_each_time(choice, tmp_path):
         export(with_topology(choice, "conv3", 16, "lda"), tmp_path / "no", options)
 
 
+def test_privynet_with_nothing_left_to_draw_is_no_secret(choice, tmp_path):
+    ranked = with_topology(choice, "conv3", 16, "privynet")  # of 32, 16 of which it drops
+    with pytest.raises(ImpossibleTopology, match="conv3, 16 filters by privynet draws none"):
+        export(ranked, tmp_path / "no", ExportOptions(secret_seed=True))
+    bundle = export(ranked, tmp_path / "b", ExportOptions())
+    assert not bundle.manifest.content["topology"]["choice_is_secret"]
+    assert bundle.private["kept_channels"] == sorted(bundle.private["kept_channels"])
+    assert "drawn" not in "\n".join(bundle_lines(bundle, ranked))
+
+
 def test_costs_and_memory_of_the_exported_network_are_the_predicted_ones(choice, tmp_path):
     ranked = with_topology(choice, "conv3", 5, "magnitude")
     costs = {n: int(v) for n, v in cut_costs(choice.table.cuts["conv3"], 5).items()}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from privynet_opt.errors import TopologyError
-from privynet_opt.selection import STATISTICS_READ, ChannelStatistics, kept_channels
+from privynet_opt.selection import STATISTICS_READ, ChannelStatistics, is_drawn, kept_channels
 from privynet_opt.topology import SEEDED_STRATEGIES, SELECTION_STRATEGIES, LocalTopology
 
 STATISTICS = ChannelStatistics(
@@ -56,6 +56,14 @@ def test_seeds_decide_what_is_drawn(strategy):
     draws = {chosen(strategy, 2, seed) for seed in range(10)}
     assert len(draws) > 1
     assert chosen(strategy, 2, 3) == chosen(strategy, 2, 3)
+
+
+@pytest.mark.parametrize("kept", range(1, 9))
+@pytest.mark.parametrize("strategy", sorted(SEEDED_STRATEGIES))
+def test_filters_are_drawn_exactly_where_another_seed_keeps_others(strategy, kept):
+    draws = {chosen(strategy, kept, seed) for seed in range(20)}
+    assert is_drawn(strategy, 8, kept) == (len(draws) > 1)
+    assert not is_drawn("lda", 8, kept)
 
 
 def test_more_filters_than_channels_are_refused():
