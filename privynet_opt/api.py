@@ -108,7 +108,8 @@ def reopen(directory: str | Path, study: str | Path | None = None) -> Optimizati
     folder = as_path("directory", directory, OutputError)
     saved = read_front(folder)
     settings = {name: saved[name] for name in ("objectives", "confidence", "extrapolate")}
-    settings |= {name: saved["search"][name] for name in ("n_trials", "seed", "sampler")}
+    settings |= {name: saved["search"][name] for name in ("seed", "sampler")}
+    settings["n_trials"] = saved["search"]["n_asked"]
     result = optimize(saved["constraints"], study=study or saved["study_path"], **settings)
     return replace(result, galleries=(folder / GALLERY, *result.galleries))
 

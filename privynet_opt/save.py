@@ -133,6 +133,7 @@ def front_content(result: OptimizationResult) -> dict[str, Any]:
                 "sampler": search.sampler,
                 "seed": search.seed,
                 "n_trials": search.n_trials,
+                "n_asked": result.spec.search.n_trials,
                 "hypervolume": search.search_hypervolume,
                 "enumerated_hypervolume": search.enumerated_hypervolume,
                 "gap": search.gap,

@@ -29,7 +29,9 @@ def read_front(directory: Path) -> dict[str, Any]:
         directory: The folder that a result was saved to.
 
     Returns:
-        Plain data; ``study_path`` as `load_study` takes it, also where the folder was moved.
+        Plain data; ``study_path`` as `load_study` takes it, also where the folder was moved. Of
+        ``search``, ``n_trials`` is how many finished, also in earlier runs on the same storage, and
+        ``n_asked`` how many were asked for.
 
     Raises:
         OutputError: If the folder holds no result that this version can read.
@@ -43,6 +45,8 @@ def read_front(directory: Path) -> dict[str, Any]:
         raise _no_result(path, type(error).__name__) from error
     if missing:
         raise _no_result(path, f"{missing[0]!r} is missing")
+    # Earlier versions told only how many trials finished.
+    saved["search"].setdefault("n_asked", saved["search"]["n_trials"])
     if saved["study_path"].startswith(INSIDE):
         saved["study_path"] = str(directory.resolve() / saved["study_path"])
     return saved
@@ -62,7 +66,7 @@ def command_of(saved: dict[str, Any], directory: Path) -> str:
     for objective in saved["objectives"]:
         words += ["--objective", objective]
     words += ["--confidence", f"{saved['confidence']:g}", "--sampler", search["sampler"]]
-    words += ["--n-trials", str(search["n_trials"]), "--seed", str(search["seed"])]
+    words += ["--n-trials", str(search["n_asked"]), "--seed", str(search["seed"])]
     return shlex.join([*words, *(["--extrapolate"] if saved["extrapolate"] else [])])
 
 

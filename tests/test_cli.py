@@ -274,8 +274,8 @@ def test_a_storage_is_added_to(fitted_toy: Path, tmp_path: Path) -> None:
     for expected in (4, 8):
         more = ("--storage", str(tmp_path / "s.journal"), "--n-trials", "4", "--quiet")
         assert run(fitted_toy, tmp_path / "out", *more) == 0
-        content = json.loads((tmp_path / "out" / "front.json").read_text())
-        assert content["search"]["n_trials"] == expected
+        search = json.loads((tmp_path / "out" / "front.json").read_text())["search"]
+        assert (search["n_trials"], search["n_asked"]) == (expected, 4)
 
 
 def test_the_journal_of_a_run_can_be_the_storage_of_the_next(

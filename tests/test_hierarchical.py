@@ -8,15 +8,18 @@ import pandas as pd
 import pytest
 from problems import toy_cuts, toy_rows, write_toy_study, write_toy_table
 
-from privynet_opt.api import optimize
+from privynet_opt.api import optimize, reopen
 from privynet_opt.candidates import judge
+from privynet_opt.cli import main
 from privynet_opt.constraints import parse_constraints
 from privynet_opt.errors import StudyError
 from privynet_opt.hierarchical import HierarchicalChoice, hierarchical_choice
 from privynet_opt.report.health import health_checks
 from privynet_opt.report.hierarchical_check import hierarchical_check
 from privynet_opt.result import OptimizationResult
+from privynet_opt.saved import command_of, read_front
 from privynet_opt.summary import search_lines
+from privynet_opt.topology import LocalTopology
 
 FLOPS = {"conv1": 1e6, "conv2": 10e6, "conv3": 100e6}
 LEAK_DB = {"conv1": 4.0, "conv2": 2.0, "conv3": 1.0}
@@ -133,7 +136,7 @@ def test_a_space_without_its_strategy_is_a_mistake_of_the_user(toy_study: Path) 
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory) -> OptimizationResult:
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The toy study with what it calls privacy under the name of PrivyNet's strategy."""
     study = write_toy_study(tmp_path_factory.mktemp("privynet") / "toy")
     text = (study / "study.toml").read_text().replace('"privacy"', '"privynet"')
@@ -143,6 +146,11 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> OptimizationResult:
         for row in toy_rows(0.5)
     ]
     write_toy_table(study / "characterization.csv", rows)
+    return study
+
+
+@pytest.fixture(scope="module")
+def result(study: Path) -> OptimizationResult:
     return optimize(study=study, sampler="hierarchical")
 
 
@@ -182,3 +190,19 @@ def test_a_choice_as_good_as_the_recommended_loses_nothing(result: OptimizationR
     assert result.best is not None
     same = replace(result.hierarchical, accuracy=float(result.best["accuracy"]))
     assert hierarchical_check(same, result.best).level == "good"
+
+
+def test_a_result_whose_procedure_found_nothing_can_be_opened_again(
+    study: Path, tmp_path: Path
+) -> None:
+    run = ["run", "--study", str(study), "--output", str(tmp_path), "--n-trials", "7", "--quiet"]
+    # With all its filters only the first cut is cheap enough, and with one it leaks too much.
+    limits = ["--constraint", "local_flops <= 5e5", "--constraint", "psnr_db <= 16"]
+    assert main([*run, *limits, "--sampler", "hierarchical"]) == 0
+    saved, report = read_front(tmp_path), (tmp_path / "report.html").read_bytes()
+    assert saved["hierarchical"]["topology"] is None
+    assert (saved["search"]["n_trials"], saved["search"]["n_asked"]) == (0, 7)
+    assert "--n-trials 7" in command_of(saved, tmp_path)
+    assert LocalTopology.of(reopen(tmp_path).best) == LocalTopology.of(saved["recommended"])
+    assert main(["report", str(tmp_path), "--compare", str(tmp_path)]) == 0
+    assert (tmp_path / "report.html").read_bytes() == report

@@ -70,6 +70,16 @@ def test_the_command_of_a_saved_result_asks_its_question_again(
         assert (out / "front.json").read_text() == before, number
 
 
+def test_a_result_that_does_not_tell_how_many_trials_were_asked_for_is_read(
+    toy_result: OptimizationResult, tmp_path: Path
+) -> None:
+    front = toy_result.save(tmp_path)["front.json"]
+    content = json.loads(front.read_text())
+    del content["search"]["n_asked"]
+    front.write_text(json.dumps(content))
+    assert read_front(tmp_path)["search"]["n_asked"] == toy_result.search.n_trials
+
+
 def test_json_holds_question_answer_and_provenance(
     toy_result: OptimizationResult, tmp_path: Path
 ) -> None:
