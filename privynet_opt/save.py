@@ -11,7 +11,7 @@ from privynet_opt import __version__
 from privynet_opt.files import prepare_output, write_atomically
 from privynet_opt.saved import FRONT, INSIDE, VALIDATION
 from privynet_opt.search_space import told_columns
-from privynet_opt.study_storage import journal_text
+from privynet_opt.study_journal import journal_text
 from privynet_opt.topology import TOPOLOGY_COLUMNS, LocalTopology
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Where the Optuna study lives: in memory, in a database, or in a journal file; and its copies."""
+"""Where the Optuna study lives: in memory, in a database, or in a journal file."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
-from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalFileSymlinkLock
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
@@ -116,30 +115,6 @@ def fail_stale_trials(study: optuna.Study) -> int:
     return len(stale)
 
 
-def journal_text(study: optuna.Study) -> str:
-    """Return a study as the text of a journal file.
-
-    Args:
-        study: Any study.
-
-    Returns:
-        One JSON object per line; ``JournalFileBackend`` reads it.
-    """
-    log = _JournalText()
-    storage = JournalStorage(log)
-    with quiet_optuna():
-        copy = optuna.create_study(
-            storage=storage, study_name=study.study_name, directions=study.directions
-        )
-        names = study.metric_names
-        if names is not None:
-            copy.set_metric_names(names)
-        for key, value in study.user_attrs.items():
-            copy.set_user_attr(key, value)
-        copy.add_trials(study.get_trials(deepcopy=False))
-    return "".join(log.lines)
-
-
 @contextmanager
 def storage_errors() -> Iterator[None]:
     """Turn a storage's own errors into one line for the user.
@@ -158,21 +133,6 @@ def _failures(*more: type[Exception]) -> tuple[type[Exception], ...]:
     database = sys.modules.get("sqlalchemy.exc")
     loaded: tuple[type[Exception], ...] = (database.SQLAlchemyError,) if database else ()
     return (optuna.exceptions.StorageInternalError, OSError, *more, *loaded)
-
-
-class _JournalText(BaseJournalBackend):
-    """A journal kept as a list, written in one go: one flush to disk instead of thousands."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        """Yield the lines from a number on."""
-        yield from map(json.loads, self.lines[log_number_from:])
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Add lines."""
-        self.lines.extend(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
 
 
 def _open_database(url: str, n_openings: int = OPENINGS) -> BaseStorage:

@@ -23,10 +23,10 @@ from privynet_opt.constraints import parse_constraints
 from privynet_opt.optimizer import SearchOutcome, make_sampler, search
 from privynet_opt.problem import Problem
 from privynet_opt.search_space import SearchSpace
+from privynet_opt.study_journal import journal_text
 from privynet_opt.study_spec import SAMPLERS, SearchSpec, load_study
 from privynet_opt.study_storage import (
     fail_stale_trials,
-    journal_text,
     open_storage,
     open_study,
 )
