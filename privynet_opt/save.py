@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from privynet_opt import __version__
 from privynet_opt.files import prepare_output, write_atomically
-from privynet_opt.saved import FRONT, INSIDE, VALIDATION
+from privynet_opt.saved import FRONT, INSIDE, JOURNAL, VALIDATION
 from privynet_opt.search_space import told_columns
-from privynet_opt.study_journal import journal_text
+from privynet_opt.study_journal import is_kept_in, journal_text
 from privynet_opt.topology import TOPOLOGY_COLUMNS, LocalTopology
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ def save_result(result: OptimizationResult, directory: Path) -> dict[str, Path]:
 
     Args:
         result: What `optimize` returned.
-        directory: The folder; made where missing. Files of the same names are replaced, and a
-            validation that was of another answer is removed.
+        directory: The folder; made where missing. Files of the same names are replaced, but not a
+            journal that the study itself is kept in; a validation that was of another answer is
+            removed.
 
     Returns:
         Paths by file name.
@@ -50,12 +51,13 @@ def save_result(result: OptimizationResult, directory: Path) -> dict[str, Path]:
         )
         + "\n",
         "candidates.csv": csv_text(result.candidates),
-        "study.journal": journal_text(result.study),
     }
+    if not is_kept_in(result.study, directory / JOURNAL):
+        texts[JOURNAL] = journal_text(result.study)
     (directory / VALIDATION).unlink(missing_ok=True)
     for name, text in texts.items():
         write_atomically(directory / name, text)
-    return {name: directory / name for name in texts}
+    return {name: directory / name for name in (*texts, JOURNAL)}
 
 
 def _place(argument: str, directory: Path) -> str:

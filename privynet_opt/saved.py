@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 FRONT = "front.json"
 """Holds the question as well as the answer, so that a saved result can be asked again."""
 
+JOURNAL = "study.journal"
+
 VALIDATION = "validation.json"
 
 INSIDE = "./"

@@ -1,14 +1,15 @@
-"""A study as a journal file: the copy that is written beside a result."""
+"""A study as a journal file: the copy beside a result, or the file that the study is kept in."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.storages import JournalStorage
-from optuna.storages.journal import BaseJournalBackend
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
 from privynet_opt.study_storage import quiet_optuna
 
@@ -35,6 +36,19 @@ def journal_text(study: optuna.Study) -> str:
             copy.set_user_attr(key, value)
         copy.add_trials(study.get_trials(deepcopy=False))
     return "".join(log.lines)
+
+
+def is_kept_in(study: optuna.Study, path: Path) -> bool:
+    """Return whether a file is the very journal that a study is kept in, others maybe beside it.
+
+    Args:
+        study: Any study.
+        path: Of a file, there or not.
+    """
+    backend = getattr(study._storage, "_backend", None)  # no public name leads there
+    if not isinstance(backend, JournalFileBackend) or not path.exists():
+        return False
+    return path.samefile(backend._file_path)
 
 
 class _JournalText(BaseJournalBackend):

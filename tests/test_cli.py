@@ -288,6 +288,18 @@ def test_the_journal_of_a_run_can_be_the_storage_of_the_next(
     assert content["search"]["n_trials"] == 8
 
 
+def test_a_journal_in_the_folder_of_the_results_keeps_the_trials_of_every_question(
+    fitted_toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path("privynet-opt-toy")  # where results go unless told
+    asked = ["run", "--study", str(fitted_toy), "--storage", str(folder / "study.journal")]
+    for limit, expected in (("psnr_db <= 18", 4), ("psnr_db <= 20", 4), ("psnr_db <= 18", 8)):
+        assert main([*asked, "--constraint", limit, "--n-trials", "4", "--quiet"]) == 0
+        content = json.loads((folder / "front.json").read_text())
+        assert content["search"]["n_trials"] == expected
+
+
 def test_audit_prints_what_was_compared_and_what_breaks_a_rule(
     toy_study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -118,6 +118,23 @@ def test_the_journal_is_the_optuna_study(toy_result: OptimizationResult, tmp_pat
     assert len({str(t.user_attrs["topology"]) for t in study.best_trials}) == len(toy_result.front)
 
 
+def test_a_journal_that_the_study_is_kept_in_is_not_replaced(
+    fitted_toy: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "study.journal"
+    journal = optuna.storages.journal.JournalFileBackend
+    storage = optuna.storages.JournalStorage(journal(str(path)))
+    for limit in ("psnr_db <= 18", "psnr_db <= 20"):
+        result = optimize([limit], study=fitted_toy, n_trials=2, storage=storage)
+        assert result.save(tmp_path)["study.journal"] == path
+    read = optuna.storages.JournalStorage(journal(str(path)))
+    assert len(optuna.get_all_study_names(read)) == 2
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / "study.journal"
+    other.write_text("old")
+    assert result.save(other.parent)["study.journal"].read_text() != "old"
+
+
 def test_saving_twice_gives_the_same_bytes(toy_result: OptimizationResult, tmp_path: Path) -> None:
     first, second = toy_result.save(tmp_path / "a"), toy_result.save(tmp_path / "b")
     for name in ("front.csv", "front.json", "candidates.csv"):
