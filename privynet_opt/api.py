@@ -86,7 +86,7 @@ def optimize(
         confidence=confidence,
         extrapolate=extrapolate,
     )
-    return _run(spec, storage, progress)
+    return _run(spec, storage, spec.search.n_trials, progress)
 
 
 def reopen(directory: str | Path, study: str | Path | None = None) -> OptimizationResult:
@@ -97,10 +97,11 @@ def reopen(directory: str | Path, study: str | Path | None = None) -> Optimizati
         study: Where the study is now; None takes where it was.
 
     Returns:
-        The result; the same as the saved one if the study's table has not changed.
+        The result; the same as the saved one if the study's table has not changed: where noise may
+        take any value, of the topologies that the saved trials tried.
 
     Raises:
-        OutputError: If the folder holds no result.
+        OutputError: If the folder holds no result, or not the trials that it is of.
         PrivyNetOptError: If the study is not usable any more.
     """
     from privynet_opt.saved import read_front
@@ -110,8 +111,24 @@ def reopen(directory: str | Path, study: str | Path | None = None) -> Optimizati
     settings = {name: saved[name] for name in ("objectives", "confidence", "extrapolate")}
     settings |= {name: saved["search"][name] for name in ("seed", "sampler")}
     settings["n_trials"] = saved["search"]["n_asked"]
-    result = optimize(saved["constraints"], study=study or saved["study_path"], **settings)
+    spec = asked_study(saved["constraints"], study or saved["study_path"], **settings)
+    tried = None if spec.search_space.can_be_listed else _tried(spec, saved, folder)
+    n_trials = spec.search.n_trials if tried is None else 0
+    result = _run(spec, tried, n_trials, progress=False)
     return replace(result, galleries=(folder / GALLERY, *result.galleries))
+
+
+def _tried(spec: StudySpec, saved: dict[str, Any], folder: Path) -> BaseStorage | None:
+    """Return the trials of a saved result; None where its table has changed since."""
+    from privynet_opt.characterization.study_table import load_study_table
+    from privynet_opt.saved import JOURNAL
+    from privynet_opt.study_journal import read_trials
+
+    table = load_study_table(spec)
+    if table.answer_sha256 != saved["answer_sha256"]:
+        return None
+    name = study_name(spec.name, study_identity(spec, table))
+    return read_trials(folder / JOURNAL, name, saved["search"]["n_trials"])
 
 
 def asked_study(
@@ -158,7 +175,10 @@ def with_settings(
     return replace(spec, search=_settings(spec.search, {**settings, "constraints": constraints}))
 
 
-def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> OptimizationResult:
+def _run(
+    spec: StudySpec, storage: str | BaseStorage | None, n_trials: int, progress: bool
+) -> OptimizationResult:
+    """Answer the question of a study after so many more trials."""
     from privynet_opt.candidates import (
         best_of,
         build_candidates,
@@ -187,6 +207,7 @@ def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> 
     channels = {name: cut.channels for name, cut in table.cuts.items()}
     space = SearchSpace.of_study(spec, channels, table.searched)
     kept = open_storage(storage)
+    more = replace(asked, n_trials=n_trials)
     proxies = fit_proxies(table, asked.confidence, cache=proxy_cache(table.path))
     identity = study_identity(spec, table)
     name = study_name(spec.name, identity)
@@ -202,11 +223,11 @@ def _run(spec: StudySpec, storage: str | BaseStorage | None, progress: bool) -> 
         if asked.sampler == "hierarchical":
             choice = hierarchical_choice(candidates, asked.constraints, asked.extrapolate)
         problem = Problem.of(space, candidates, asked.objectives, asked.constraints)
-        outcome = search(problem, study, asked, progress, identity, choice)
+        outcome = search(problem, study, more, progress, identity, choice)
     else:
         trained = dict.fromkeys(LocalTopology.of(row) for _, row in table.trained.iterrows())
         candidates, outcome = search_open(
-            space, judged, asked.constraints, study, asked, trained, progress, identity
+            space, judged, asked.constraints, study, more, trained, progress, identity
         )
     eligible = recommendable(candidates, asked.extrapolate)
     best = best_of(eligible)

@@ -1,16 +1,18 @@
-"""A study as a journal file: the copy beside a result, or the file that the study is kept in."""
+"""A study as a journal file: its copy beside a result, and what that tells later."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import JournalStorage
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
 
+from privynet_opt.errors import OutputError
 from privynet_opt.study_storage import quiet_optuna
 
 
@@ -24,18 +26,41 @@ def journal_text(study: optuna.Study) -> str:
         One JSON object per line; ``JournalFileBackend`` reads it.
     """
     log = _JournalText()
-    storage = JournalStorage(log)
-    with quiet_optuna():
-        copy = optuna.create_study(
-            storage=storage, study_name=study.study_name, directions=study.directions
-        )
-        names = study.metric_names
-        if names is not None:
-            copy.set_metric_names(names)
-        for key, value in study.user_attrs.items():
-            copy.set_user_attr(key, value)
-        copy.add_trials(study.get_trials(deepcopy=False))
+    _copy(study, study.get_trials(deepcopy=False), JournalStorage(log))
     return "".join(log.lines)
+
+
+def read_trials(path: Path, name: str, n_trials: int) -> BaseStorage:
+    """Return the first finished trials of a study that a journal holds.
+
+    Args:
+        path: The journal; left as it is.
+        name: The study's name.
+        n_trials: How many, of those that tell their topology; a journal that is a storage as well
+            may have got more.
+
+    Returns:
+        A storage in memory, of the study with these trials alone.
+
+    Raises:
+        OutputError: If the journal cannot be read, or has fewer.
+    """
+    try:
+        whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+        log = _JournalText(whole.splitlines())
+        with quiet_optuna():
+            study = optuna.load_study(study_name=name, storage=JournalStorage(log))
+    except KeyError as error:
+        raise _no_trials(path, n_trials, f"it has no {name}") from error
+    except (OSError, ValueError) as error:
+        raise _no_trials(path, n_trials, type(error).__name__) from error
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    trials = [trial for trial in complete if "topology" in trial.user_attrs][:n_trials]
+    if len(trials) < n_trials:
+        raise _no_trials(path, n_trials, f"it has {len(trials):,}")
+    storage = InMemoryStorage()
+    _copy(study, trials, storage)
+    return storage
 
 
 def is_kept_in(study: optuna.Study, path: Path) -> bool:
@@ -51,11 +76,32 @@ def is_kept_in(study: optuna.Study, path: Path) -> bool:
     return path.samefile(backend._file_path)
 
 
+def _copy(study: optuna.Study, trials: Sequence[FrozenTrial], storage: BaseStorage) -> None:
+    """Copy a study with some of its trials into a storage."""
+    with quiet_optuna():
+        copy = optuna.create_study(
+            storage=storage, study_name=study.study_name, directions=study.directions
+        )
+        names = study.metric_names
+        if names is not None:
+            copy.set_metric_names(names)
+        for key, value in study.user_attrs.items():
+            copy.set_user_attr(key, value)
+        copy.add_trials(trials)
+
+
+def _no_trials(path: Path, n_trials: int, why: str) -> OutputError:
+    return OutputError(
+        f"a result with noise in a range must have the {n_trials:,} trials of its search beside "
+        f"it, but {path} cannot be used ({why}). Run the study again."
+    )
+
+
 class _JournalText(BaseJournalBackend):
     """A journal kept as a list, written in one go: one flush to disk instead of thousands."""
 
-    def __init__(self) -> None:
-        self.lines: list[str] = []
+    def __init__(self, lines: Iterable[str] = ()) -> None:
+        self.lines = list(lines)
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """Yield the lines from a number on."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from privynet_opt.api import optimize
-from privynet_opt.errors import StudyError
+from privynet_opt.api import optimize, reopen
+from privynet_opt.errors import OutputError, StudyError
 from privynet_opt.pareto import non_dominated
 from privynet_opt.report.page import page
 from privynet_opt.result import OptimizationResult
@@ -86,6 +87,57 @@ def test_a_storage_keeps_the_trials_of_earlier_runs(folder: Path, tmp_path: Path
     # Nothing that was drawn before is drawn again.
     drawn = second.candidates[~second.candidates["measured"]]
     assert not drawn.duplicated().any()
+
+
+def test_a_result_of_two_runs_on_a_storage_is_opened_again_as_it_was(
+    folder: Path, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        result = optimize(study=folder, n_trials=60, storage=str(tmp_path / "s.journal"))
+    result.save(tmp_path)
+    again = reopen(tmp_path)
+    pd.testing.assert_frame_equal(again.candidates, result.candidates)
+    assert (again.search.n_trials, again.spec.search.n_trials) == (120, 60)
+    assert again.search.late_growth == result.search.late_growth
+    front, digest = tmp_path / "front.json", result.table.answer_sha256
+    front.write_text(front.read_text().replace(digest, "0" * 64))
+    assert reopen(tmp_path).search.n_trials == 60, "another table is searched anew"
+
+
+def test_later_trials_on_the_journal_beside_a_result_do_not_change_it(
+    folder: Path, tmp_path: Path
+) -> None:
+    journal = tmp_path / "study.journal"
+    result = optimize(study=folder, n_trials=60, storage=str(journal))
+    result.save(tmp_path)
+    optimize(study=folder, n_trials=60, storage=str(journal))
+    journal.write_bytes(journal.read_bytes() + b"{")  # another process is about to write a line
+    before = journal.read_bytes()
+    pd.testing.assert_frame_equal(reopen(tmp_path).candidates, result.candidates)
+    assert journal.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda whole: whole[: whole.rindex(b"\n", 0, -1) + 1], "it has 19"),
+        (lambda whole: b"", "it has no noisy-toy-"),
+        (lambda whole: b"no journal\n", "JSONDecodeError"),
+        (lambda whole: b"\xff\n", "UnicodeDecodeError"),
+    ],
+)
+def test_a_result_without_its_trials_is_one_line(
+    spoil: Callable[[bytes], bytes], why: str, folder: Path, tmp_path: Path
+) -> None:
+    optimize(study=folder, n_trials=20).save(tmp_path)
+    journal = tmp_path / "study.journal"
+    journal.write_bytes(spoil(journal.read_bytes()))
+    with pytest.raises(OutputError, match=rf"must have the 20 trials .*journal.*\({why}") as caught:
+        reopen(tmp_path)
+    assert "\n" not in str(caught.value)
+    journal.unlink()
+    with pytest.raises(OutputError, match="FileNotFoundError"):
+        reopen(tmp_path)
 
 
 def test_nothing_claims_that_the_front_is_proven(
