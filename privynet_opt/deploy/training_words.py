@@ -14,6 +14,9 @@ from privynet_opt.report.words import format_interval, format_value
 if TYPE_CHECKING:
     from privynet_opt.deploy.feature_folder import FeatureFolder
 
+CHANCE_LEVEL = 0.9
+"""Level of the interval for images that were not counted: that of the predictions, unless asked."""
+
 
 def print_epoch(epoch: int, held_out_loss: float) -> None:
     """Show on a terminal's stderr how far a training is.
@@ -54,6 +57,7 @@ def training_lines(metrics: dict[str, Any], folder: FeatureFolder, output: Path)
     return [
         f"Accuracy: {metrics['accuracy']:.1%} of {metrics['test_images']:,} images "
         f"({metrics['test_images_are']})",
+        *wrapped(_of_so_few(metrics), "", "    "),
         *wrapped(said, "", "    "),
         *aligned(rows, "<>>"),
         f"Trained on {metrics['train_images']:,} images for {metrics['epochs']} epochs",
@@ -69,10 +73,22 @@ def training_lines(metrics: dict[str, Any], folder: FeatureFolder, output: Path)
     ]
 
 
+def _of_so_few(metrics: dict[str, Any]) -> str:
+    """Return what the count says of images that were not counted: Wilson's interval (1927)."""
+    from scipy.stats import binomtest
+
+    n_images = metrics["test_images"]
+    count = binomtest(round(metrics["accuracy"] * n_images), n_images)
+    ends = count.proportion_ci(CHANCE_LEVEL, method="wilson")
+    interval = format_interval("accuracy", ends.low, ends.high)
+    return f"  of other images like these: {interval} at {CHANCE_LEVEL:.0%}, by their number alone"
+
+
 def _otherwise(metrics: dict[str, Any], content: dict[str, Any]) -> str:
     """Return how a training differs from those that predictions of accuracy are of."""
     fidelity = content["values"]["predicted_fidelity"]
-    are_mirrored = fidelity in MIRRORING and content["data"]["mirrorable"]
+    are_sent = content["data"]["mirrorable"] and not content["sent_as"]["noise_std"]
+    are_mirrored = fidelity in MIRRORING and are_sent
     ways = {
         "by another recipe": metrics["recipe"] != asdict(FROM_SCRATCH[fidelity].cloud),
         "with their mirror images": are_mirrored and not metrics["mirrored"],

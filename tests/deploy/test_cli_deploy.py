@@ -158,7 +158,7 @@ def test_a_prediction_is_told_only_of_what_it_was_made_for(part, name, value, wo
         "network": {"weights_as_measured": True},
         "data": {"images_as_measured": None, "mirrorable": False},
         "coding": {"bits": 32},
-        "sent_as": {"feature_bits": 32},
+        "sent_as": {"feature_bits": 32, "noise_std": 0.0},
     }
     content[part] = {**content[part], name: value}
     told = " ".join("\n".join(training_lines(METRICS, folder_of(content), Path("out"))).split())
@@ -173,27 +173,36 @@ METRICS = {
 }  # fmt: skip
 
 
+def test_what_so_few_images_tell_of_others_stands_beside_the_accuracy():
+    for n_images, interval in ((10, "26.9 to 73.1%"), (900, "47.3 to 52.7%")):
+        lines = training_lines(METRICS | {"test_images": n_images}, folder_of({}), Path("out"))
+        assert f"of other images like these: {interval} at 90%" in lines[1]
+
+
 def folder_of(content):
     return SimpleNamespace(manifest=SimpleNamespace(content=content))
 
 
 @pytest.mark.parametrize(
-    ("fidelity", "mirrorable", "trained", "words"),
+    ("fidelity", "mirrorable", "noise_std", "trained", "words"),
     [
-        ("standard", True, {"recipe": {"max_epochs": 1}}, ", by another recipe"),
-        ("standard", True, {"mirrored": True}, ", without mirror images"),
-        ("full", True, {}, ", by another recipe and with their mirror images"),
-        ("full", False, {"recipe": asdict(FROM_SCRATCH["full"].cloud)}, ""),
+        ("standard", True, 0.0, {"recipe": {"max_epochs": 1}}, ", by another recipe"),
+        ("standard", True, 0.0, {"mirrored": True}, ", without mirror images"),
+        ("full", True, 0.0, {}, ", by another recipe and with their mirror images"),
+        ("full", True, 0.5, {}, ", by another recipe"),
+        ("full", False, 0.0, {"recipe": asdict(FROM_SCRATCH["full"].cloud)}, ""),
     ],
 )
-def test_a_training_other_than_those_predicted_is_told(fidelity, mirrorable, trained, words):
+def test_a_training_other_than_those_predicted_is_told(
+    fidelity, mirrorable, noise_std, trained, words
+):
     content = {
         "values": {"predicted": {"accuracy": [0.8, 0.9, 0.95]}, "predicted_fidelity": fidelity},
         "study": {"cloud_images": 340},
         "network": {"weights_as_measured": True},
         "data": {"images_as_measured": True, "mirrorable": mirrorable},
         "coding": {"bits": 32},
-        "sent_as": {"feature_bits": 32},
+        "sent_as": {"feature_bits": 32, "noise_std": noise_std},
     }
     lines = training_lines(METRICS | trained, folder_of(content), Path("out"))
     told = " ".join("\n".join(lines).split())
