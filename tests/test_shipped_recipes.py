@@ -19,5 +19,6 @@ def test_the_rows_of_a_shipped_table_are_by_the_present_recipes(name):
     measured = set(table.rows["fidelity"])
     assert {"screen", "standard"} <= measured
     for fidelity in measured:
-        present = describe(fidelity, mirrorable=study.data.mirrorable)
+        is_noisy = study.search_space.noise_std is not None
+        present = describe(fidelity, mirrorable=study.data.mirrorable, is_noisy=is_noisy)
         assert json.loads(json.dumps(present)) == told[fidelity]

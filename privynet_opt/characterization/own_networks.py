@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from privynet_opt.attacks.amortised import AmortisedNetworks
@@ -85,7 +87,8 @@ def learn(
         kept: Channel indices of each subset.
         fidelity: ``"standard"`` or ``"full"``.
         seed: Seed of the networks.
-        sent: As for `attack`.
+        sent: As for `attack`. A device sends an image once, so that its noise is drawn once, and
+            no mirrored image where noise is added, since two draws would tell more than one.
 
     Returns:
         What each gets right.
@@ -94,6 +97,10 @@ def learn(
     used, places = _shared(kept)
     features, labels = _cloud_set(bank, used, recipe.max_images)
     mirrored = bank.mirrored("cloud", used) if _mirrors(bank, fidelity) else None
+    ways = [way for _, way in _ways(kept, sent)]
+    if any(ways):
+        features, mirrored = _sent_once(features, mirrored, places, ways, seed)
+        places = _side_by_side(kept)
     n_classes = len(bank.source.splits.cloud.class_names)
     networks = train_cloud_networks(
         features,
@@ -103,7 +110,6 @@ def learn(
         recipe.cloud,
         seed,
         mirrored,
-        receives=_receivers(kept, sent, seed),
     )
     return [
         (classify(network, _scored(bank, own, way)) == bank.score_labels, epochs)
@@ -171,6 +177,36 @@ def _receivers(
     if not any(ways):
         return None
     return [_as_they_are if way is None else way.receiver(seed) for way in ways]
+
+
+def _sent_once(
+    features: Tensor,
+    mirrored: Tensor | None,
+    places: Sequence[Sequence[int]],
+    ways: Sequence[Transmission | None],
+    seed: int,
+) -> tuple[Tensor, Tensor | None]:
+    """Return what the cloud gets of each subset's features, side by side, and of the mirrored."""
+
+    def arrived(of: Tensor, own: Sequence[int], way: Transmission | None) -> Tensor:
+        view = of[:, list(own)]
+        return view if way is None else way.sent_once(view, seed)
+
+    own = list(zip(places, ways, strict=True))
+    views = [arrived(features, *one) for one in own]
+    if mirrored is None:
+        return torch.cat(views, 1), None
+    mirrors = [
+        view if way and way.noise_std else arrived(mirrored, place, way)
+        for view, (place, way) in zip(views, own, strict=True)
+    ]
+    return torch.cat(views, 1), torch.cat(mirrors, 1)
+
+
+def _side_by_side(kept: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Return the places of subsets that stand one after the other."""
+    ends = itertools.accumulate(map(len, kept), initial=0)
+    return [list(range(*pair)) for pair in itertools.pairwise(ends)]
 
 
 def _as_they_are(features: Tensor) -> Tensor:

@@ -27,7 +27,11 @@ PACKAGES = ("torch", "torchvision", "numpy", "privynet_opt")
 
 
 def identity(
-    backbone: Backbone, splits: Splits, image_size: int, start: str = "scratch"
+    backbone: Backbone,
+    splits: Splits,
+    image_size: int,
+    start: str = "scratch",
+    is_noisy: bool = False,
 ) -> dict[str, Any]:
     """Return what decides the value of a measurement.
 
@@ -36,6 +40,7 @@ def identity(
         splits: The three image sets.
         image_size: Rows and columns of an image.
         start: Where trained fidelities start, as for `describe`.
+        is_noisy: As for `describe`.
 
     Returns:
         Plain data; two runs may share a folder only if theirs are equal.
@@ -44,8 +49,21 @@ def identity(
         "weights": backbone.weights_sha256,
         "images": {name: getattr(splits, name).sha256() for name in ("cloud", "attacker", "score")},
         "image_size": image_size,
-        "recipes": {name: describe(name, start, splits.mirrorable) for name in FIDELITIES},
+        "recipes": {
+            name: describe(name, start, splits.mirrorable, is_noisy) for name in FIDELITIES
+        },
     }
+
+
+def is_same_source(sidecar: dict[str, Any], own: dict[str, Any]) -> bool:
+    """Return whether a table was measured with the weights and the images of another run.
+
+    Args:
+        sidecar: Of the table.
+        own: The other run's `identity`.
+    """
+    theirs = sidecar["network"].get("weights_sha256"), sidecar["data"].get("sha256")
+    return theirs == (own["weights"], own["images"])
 
 
 def fidelities_alike(sidecar: dict[str, Any], own: dict[str, Any]) -> list[str]:
@@ -58,12 +76,11 @@ def fidelities_alike(sidecar: dict[str, Any], own: dict[str, Any]) -> list[str]:
     Returns:
         Those of the same recipe; none where weights or images differ.
     """
-    own = json.loads(json.dumps(own))  # as the sidecar holds it
-    theirs = sidecar["network"].get("weights_sha256"), sidecar["data"].get("sha256")
-    if theirs != (own["weights"], own["images"]):
+    if not is_same_source(sidecar, own):
         return []
-    recipes = sidecar["fidelities"]
-    return [name for name, recipe in own["recipes"].items() if recipes.get(name) == recipe]
+    recipes = json.loads(json.dumps(own["recipes"]))  # as the sidecar holds them
+    theirs = sidecar["fidelities"]
+    return [name for name, recipe in recipes.items() if theirs.get(name) == recipe]
 
 
 def sidecar(
@@ -74,7 +91,7 @@ def sidecar(
     data: dict[str, Any],
     notes: dict[str, str],
     device: torch.device,
-    start: str = "scratch",
+    own: dict[str, Any],
 ) -> dict[str, Any]:
     """Return the table's sidecar, less what is known only once the rows are written.
 
@@ -86,12 +103,11 @@ def sidecar(
         data: Name and image size of the data.
         notes: Sentences on where ``"data"`` and ``"weights"`` come from, given by the user.
         device: Where it was measured.
-        start: Where trained fidelities start, as for `describe`.
+        own: The run's `identity`.
 
     Returns:
         Plain data.
     """
-    own = identity(backbone, splits, data["image_size"], start)
     return {
         "network": {
             "name": backbone.name,

@@ -77,7 +77,8 @@ class StudyInputs:
         Args:
             start: Where trained fidelities start.
         """
-        return identity(self.backbone, self.splits, self.spec.data.image_size, start)
+        is_noisy = self.spec.search_space.noise_std is not None
+        return identity(self.backbone, self.splits, self.spec.data.image_size, start, is_noisy)
 
     def profiles(self) -> list[CutProfile]:
         """Return what each cut costs."""
@@ -96,7 +97,8 @@ class StudyInputs:
         data = {"name": self.spec.data.name, "image_size": self.spec.data.image_size}
         file = Path(self.weights) if Path(self.weights).is_file() else None
         profiles = self.profiles()
-        return sidecar(self.backbone, file, self.splits, profiles, data, notes or {}, device, start)
+        own = self.identity(start)
+        return sidecar(self.backbone, file, self.splits, profiles, data, notes or {}, device, own)
 
 
 def load_splits(spec: StudySpec, data: Path | None, skip_bad: bool = False) -> Splits:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from privynet_opt.batches import joined
 from privynet_opt.characterization.channel_statistics import standardise
+from privynet_opt.characterization.stems import BATCH
 from privynet_opt.characterization.whole_image_view import WholeImageView
 from privynet_opt.networks.coding import FeatureCoding, Ranges
 from privynet_opt.networks.training import Receive
@@ -105,6 +107,20 @@ class Transmission:
             seed: Seed of the noise.
         """
         return functools.partial(self.received, generator=generator_on(self.mean.device, seed))
+
+    def sent_once(self, features: Tensor, seed: int) -> Tensor:
+        """Return what arrives of images that are sent once, as a device sends them.
+
+        Args:
+            features: As in `received`.
+            seed: Seed of the noise.
+
+        Returns:
+            Of the features' precision and shape.
+        """
+        receive = self.receiver(seed)
+        batches = (receive(batch).to(features.dtype) for batch in features.split(BATCH))
+        return joined(batches, len(features))
 
     def scored(self, features: Tensor) -> Tensor:
         """Return what arrives of the scored images' features, the same in every measurement.

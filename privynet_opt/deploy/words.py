@@ -28,7 +28,7 @@ NOISE = (
     "Noise: {:g} standard deviations of each channel, drawn from the image and a secret in "
     "private.json, which each export has its own of: images sent through two bundles have two "
     "draws, whose mean is less noisy. The noise is an input as large as the features, which the "
-    "exact numbers leave out; predictions are of networks that see noise drawn anew at every epoch."
+    "exact numbers leave out."
 )
 
 ANOTHER_DRAW = (

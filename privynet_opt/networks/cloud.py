@@ -14,7 +14,7 @@ from privynet_opt.networks.layers import ResidualBlock, condition_layer
 from privynet_opt.networks.mirroring import MirroredPairs
 from privynet_opt.networks.precision import mixed_precision
 from privynet_opt.networks.stacked import Stack
-from privynet_opt.networks.training import Receive, TrainingRecipe, train
+from privynet_opt.networks.training import TrainingRecipe, train
 
 WIDTH = 64
 LABEL_SMOOTHING = 0.1
@@ -118,7 +118,6 @@ def train_cloud_networks(
     mirrored: Tensor | None = None,
     checkpoint: Path | None = None,
     watch: Callable[[int, float], None] | None = None,
-    receives: Sequence[Receive] | None = None,
 ) -> list[tuple[CloudNetwork, int]]:
     """Train cloud networks from scratch, together; each ends as it would alone but for rounding.
 
@@ -132,8 +131,6 @@ def train_cloud_networks(
         mirrored: Features of the mirrored images.
         checkpoint: File that keeps the state after each epoch.
         watch: Called after each epoch with the epochs trained and the mean held-out loss.
-        receives: One for each network: makes of its features, each time they are shown, what
-            arrives of them; None where they arrive as they are.
 
     Returns:
         Each network at its best epoch, and the epochs it was trained.
@@ -144,13 +141,8 @@ def train_cloud_networks(
 
     def losses(network: nn.Module, positions: Tensor) -> Tensor:
         (seen,) = pairs.pick(positions, network.training)
-        if receives is None:
-            shown = stack.side_by_side(seen)
-        else:
-            own = zip(receives, kept, strict=True)
-            shown = stack.joined([receive(seen[:, list(channels)]) for receive, channels in own])
         with mixed_precision(features.device):
-            scores = network(shown)
+            scores = network(stack.side_by_side(seen))
         smoothing = LABEL_SMOOTHING if network.training else 0.0
         each = scores.float().chunk(len(stack), 1)
         truth = labels[positions]

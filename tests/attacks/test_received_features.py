@@ -8,7 +8,6 @@ from torch import nn
 
 from privynet_opt.attacks.decoder import Decoder, train_decoders
 from privynet_opt.attacks.ridge import RidgeAttacker
-from privynet_opt.networks.cloud import CloudNetwork, train_cloud_networks
 from privynet_opt.networks.training import HELD_OUT_SHARE, TrainingRecipe
 
 N, GRID, RECIPE = 20, 4, TrainingRecipe(max_epochs=1, patience=1, batch_size=6)
@@ -50,19 +49,3 @@ def test_a_decoder_sees_what_arrives_each_time_an_image_is_shown(kept):
     for (decoder, _), own in zip(decoders, kept, strict=True):
         torch.manual_seed(0)
         assert has_learned_nothing_of_features(decoder, Decoder(len(own), GRID, 8))
-
-
-def test_a_cloud_network_sees_what_arrives():
-    features, labels = draw(N, 3, GRID, GRID), torch.arange(N) % 2
-    shown: list[int] = []
-
-    def nothing(seen):
-        shown.append(len(seen))
-        return torch.zeros_like(seen)
-
-    ((network, _),) = train_cloud_networks(
-        features, [[0, 1]], labels, 2, RECIPE, seed=0, receives=[nothing]
-    )
-    assert sum(shown) == N
-    torch.manual_seed(0)
-    assert has_learned_nothing_of_features(network, CloudNetwork(2, GRID, 2))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+from dataclasses import replace
 
 import pytest
 import torch
@@ -22,9 +24,9 @@ DRAWS = 6
 """Times that the explicit fits see every image, each with noise of its own."""
 
 
-def sent(bank, bits, noise_std):
-    topology = LocalTopology("conv1", len(KEPT), "random", 0, bits, noise_std)
-    return Transmission.of(topology, bank, KEPT)
+def sent(bank, bits, noise_std, kept=tuple(KEPT)):
+    topology = LocalTopology("conv1", len(kept), "random", 0, bits, noise_std)
+    return Transmission.of(topology, bank, kept)
 
 
 def test_noise_has_its_deviation_and_is_drawn_anew_for_training_but_not_for_scoring(conv1_bank):
@@ -111,28 +113,62 @@ def test_noise_hides_images_in_the_screen_and_from_trained_decoders(conv1_bank):
     assert alone["psnr_db"] == pytest.approx(trained[noisy]["psnr_db"], abs=0.15)
 
 
-@pytest.mark.parametrize("measured_by", ["train_decoders", "train_cloud_networks"])
-def test_networks_of_a_noisy_topology_are_trained_on_what_arrives(
-    conv1_bank, monkeypatch, measured_by
-):
-    train, asked = getattr(own_networks, measured_by), {}
+def trained_on(monkeypatch, bank, step, train, fidelity, kept, ways):
+    """Return what a step would train its networks on."""
+    asked, honest = {}, getattr(own_networks, train)
 
     def stopped(*given, **named):
-        asked.update(inspect.signature(train).bind(*given, **named).arguments)
+        asked.update(inspect.signature(honest).bind(*given, **named).arguments)
         raise InterruptedError
 
-    monkeypatch.setattr(own_networks, measured_by, stopped)
-    seen = conv1_bank.score_features[:, KEPT]
-    for noise_std in (0.0, 0.5):
-        ways, kept = [sent(conv1_bank, 32, noise_std)], [KEPT]
-        step = {"train_decoders": own_networks.attack, "train_cloud_networks": own_networks.learn}
-        with pytest.raises(InterruptedError):
-            step[measured_by](conv1_bank, kept, "standard", 1, sent=ways)
-        if noise_std:
-            (receive,) = asked["receives"]
-            assert float((receive(seen) - seen.float()).std()) == pytest.approx(0.5, rel=0.05)
-        else:
-            assert asked["receives"] is None
+    monkeypatch.setattr(own_networks, train, stopped)
+    with pytest.raises(InterruptedError):
+        step(bank, kept, fidelity, 1, sent=ways)
+    monkeypatch.undo()
+    return asked
+
+
+@pytest.mark.parametrize("noise_std", [0.0, 0.5])
+def test_decoders_of_a_noisy_topology_are_trained_on_what_arrives(
+    conv1_bank, monkeypatch, noise_std
+):
+    seen, ways = conv1_bank.score_features[:, KEPT], [sent(conv1_bank, 32, noise_std)]
+    step, train = own_networks.attack, "train_decoders"
+    asked = trained_on(monkeypatch, conv1_bank, step, train, "standard", [KEPT], ways)
+    if not noise_std:
+        assert asked["receives"] is None
+        return
+    (receive,) = asked["receives"]
+    first, second = receive(seen), receive(seen)  # an attacker may draw as often as he likes
+    assert float((first - seen.float()).std()) == pytest.approx(0.5, rel=0.05)
+    assert float((first - second).std()) == pytest.approx(0.5 * 2**0.5, rel=0.05)
+
+
+def test_a_cloud_gets_noisy_features_of_each_image_once_and_of_no_mirrored_one(
+    conv1_bank, monkeypatch
+):
+    bank = replace(conv1_bank, source=copy.copy(conv1_bank.source))
+    bank.source.splits = replace(bank.source.splits, mirrorable=True)
+    kept = [KEPT, KEPT[:2], KEPT[2:]]
+    ways = [sent(bank, 32, 0.5), sent(bank, 32, 0.0, KEPT[:2]), sent(bank, 4, 0.0, KEPT[2:])]
+    step, train = own_networks.learn, "train_cloud_networks"
+    asked = trained_on(monkeypatch, bank, step, train, "full", kept, ways)
+    features, mirrored = asked["features"].float(), asked["mirrored"].float()
+    noisy, plain, coded = asked["kept"]
+    assert [len(noisy), len(plain), len(coded)] == [len(own) for own in kept]
+    true = bank.features.first("cloud", len(features)).float()
+    other = bank.mirrored("cloud", KEPT).float()
+    assert float((features[:, noisy] - true[:, KEPT]).std()) == pytest.approx(0.5, rel=0.05)
+    torch.testing.assert_close(mirrored[:, noisy], features[:, noisy])
+    torch.testing.assert_close(features[:, plain], true[:, KEPT[:2]])
+    torch.testing.assert_close(mirrored[:, plain], other[:, :2])
+    for arrived, before in ((features, true[:, KEPT[2:]]), (mirrored, other[:, 2:])):
+        codes = ways[2].received(before, generator_on(before.device, 0))
+        torch.testing.assert_close(arrived[:, coded], codes, atol=2e-3, rtol=2e-3)
+        assert float((codes - before).abs().max()) > 0.01
+    # Without any, the features stay as they are.
+    plainly = trained_on(monkeypatch, bank, step, train, "standard", [KEPT], [sent(bank, 32, 0.0)])
+    torch.testing.assert_close(plainly["features"].float(), true[:, KEPT])
 
 
 def test_what_arrives_is_looked_at_in_the_regions_of_the_cut(conv1_bank, monkeypatch):
