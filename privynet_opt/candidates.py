@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from privynet_opt.characterization.schema import FIDELITIES
+from privynet_opt.characterization.schema import FIDELITIES, is_dearer
 from privynet_opt.constraints import Constraint
 from privynet_opt.cost import COST_NAMES, CutProfile, cut_costs
-from privynet_opt.metrics import METRICS, PREDICTED, checked_column, to_losses
+from privynet_opt.metrics import PREDICTED, PRIVACY_LOSSES, checked_column, to_losses
 from privynet_opt.pareto import non_dominated
 from privynet_opt.topology import SENDING_DEFAULTS, TOPOLOGY_COLUMNS
 
@@ -162,13 +162,32 @@ def strongest_leaks(topologies: pd.DataFrame, table: CharacterizationTable) -> p
         The columns ``psnr_db`` (dB) and ``ssim``, the index of `topologies`; NaN where no attack
         was run.
     """
-    losses = [name for name in PREDICTED if METRICS[name].is_privacy_loss]
     attacks = [table.rows]
     if table.sidecar.get("side_attacks"):
         attacks.append(pd.DataFrame(table.sidecar["side_attacks"]).assign(**SENDING_DEFAULTS))
-    everything = pd.concat([attack[[*TOPOLOGY_COLUMNS, *losses]] for attack in attacks])
-    found = everything.groupby(list(TOPOLOGY_COLUMNS), sort=False)[losses].max()
+    columns = [*TOPOLOGY_COLUMNS, *PRIVACY_LOSSES]
+    everything = pd.concat([attack[columns] for attack in attacks])
+    found = everything.groupby(list(TOPOLOGY_COLUMNS), sort=False)[list(PRIVACY_LOSSES)].max()
     return _aligned(found, topologies)
+
+
+def decided_by(
+    constraints: Sequence[Constraint], measured: str, predicted: str
+) -> tuple[Constraint, ...]:
+    """Return the limits on measured metrics of which a measurement says whether they are broken.
+
+    A cheaper attack than the predicted one recovers less, so that a privacy loss beyond a limit is
+    beyond it all the same; but a cheaper cloud network learns less, and of a limit on accuracy that
+    it does not reach it decides nothing.
+
+    Args:
+        constraints: The limits.
+        measured: Fidelity of the measurement.
+        predicted: Fidelity of the predictions.
+    """
+    cheaper = is_dearer(predicted, measured)
+    measurable = (c for c in constraints if c.metric in PREDICTED)
+    return tuple(c for c in measurable if c.metric in PRIVACY_LOSSES or not cheaper)
 
 
 def _measured(topologies: pd.DataFrame, trained: pd.DataFrame, leaks: pd.DataFrame) -> pd.DataFrame:

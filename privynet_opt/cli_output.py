@@ -114,7 +114,8 @@ def print_validation(
     print(f"Measured by fresh networks at {how}; predicted for {validation.predicted_fidelity}")
     rows = [("topology", "metric", "predicted", "interval", "measured", "limits")]
     for words, (_, point) in zip(topologies_in_words(points), points.iterrows(), strict=True):
-        verdicts = [f"violated: {point['broken']}" if point["broken"] else "hold", "", ""]
+        open_still = f"undecided: {point['undecided']}" if point["undecided"] else "hold"
+        verdicts = [f"violated: {point['broken']}" if point["broken"] else open_still, "", ""]
         for target, name, said in zip(PREDICTED, (words, "", ""), verdicts, strict=True):
             interval = format_interval(target, point[f"{target}_lower"], point[f"{target}_upper"])
             measured = format_value(target, float(point[f"measured_{target}"]))
@@ -125,14 +126,15 @@ def print_validation(
     kept = sum(not broken for broken in points["broken"])
     state = "keeps every limit" if validation.holds else f"breaks {points['broken'].iloc[0]}"
     if is_dearer(validation.predicted_fidelity, validation.fidelity):
-        less = f"attacks less than the {validation.predicted_fidelity} that is predicted"
+        less = f"attacks and learns less than the {validation.predicted_fidelity} that is predicted"
         state += f" at {validation.fidelity}, which {less}"
     said = f"The recommended topology {state}; of {len(points)} measured, {kept} keep every limit."
     print("\n".join(wrapped(f"{said} {told_of_earlier(points)}".rstrip())))
-    if extended is None:
+    if not validation.same_source:
         print(
             "Images, weights or recipe are not those of the study's table: nothing was added to it."
         )
+    if extended is None:
         return
     print(f"Added to the table of {extended}.")
     print(f"With these measurements, recommended: {verdict(answer).topology or 'nothing'}")

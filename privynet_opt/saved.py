@@ -93,7 +93,7 @@ def read_validation(directory: Path) -> Validation | None:
         return None
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-        defaults = {**SENDING_DEFAULTS, "earlier": False}
+        defaults = {**SENDING_DEFAULTS, "earlier": False, "undecided": ""}
         return Validation(
             points=pd.DataFrame([{**defaults, **point} for point in said["points"]]),
             predicted_fidelity=said["predicted_fidelity"],

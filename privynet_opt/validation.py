@@ -17,10 +17,10 @@ from privynet_opt.arguments import (
     weights_or_none,
     whole_number,
 )
-from privynet_opt.candidates import strongest_leaks
+from privynet_opt.candidates import decided_by, strongest_leaks
 from privynet_opt.characterization.schema import TRAINED_FIDELITIES
 from privynet_opt.errors import DataError, OutputError, StudyError
-from privynet_opt.metrics import PREDICTED
+from privynet_opt.metrics import PREDICTED, PRIVACY_LOSSES
 from privynet_opt.search_space import TOPOLOGY_COLUMNS
 from privynet_opt.topology import LocalTopology
 
@@ -40,14 +40,16 @@ class Validation:
         points: One row per topology, the recommended one first: `TOPOLOGY_COLUMNS`; per predicted
             metric ``t``: ``t``, ``t_lower``, ``t_upper``, ``measured_t`` and ``inside_t``, whether
             the interval holds the measurement; ``earlier``, whether an attack that the table held
-            before recovered more than the fresh one, so that a privacy loss is measured by it;
-            ``broken``, the limits that the measurement breaks.
+            before, of the same images and weights, recovered more than the fresh ones, so that a
+            privacy loss is measured by it; ``broken``, the limits that the measurement breaks;
+            ``undecided``, those on accuracy that a cheaper cloud network than the predicted one
+            does not reach.
         predicted_fidelity: Of the predictions and their intervals.
         fidelity: Of the measurements.
         training_seed: Seed of their networks, which no row of the table had.
         measured: The measurements, with what they were made with; None where this was read back.
         same_source: Whether images, weights and recipe are those of the table; only then may the
-            rows be added to it.
+            rows be added to it, and its pictures be shown beside these.
     """
 
     points: pd.DataFrame
@@ -117,18 +119,19 @@ def validate(
         result.table.searched,
         skip_bad,
     )
+    table, predicted = result.table, result.proxies.fidelity
+    rows, closed = pd.DataFrame(measured.rows), pd.DataFrame(measured.screened)
+    for loss in PRIVACY_LOSSES:
+        rows[loss] = np.fmax(rows[loss], closed[loss])
+    known = strongest_leaks(chosen, table) if measured.is_of(table.sidecar) else None
+    decided = decided_by(result.constraints, fidelity, predicted)
     return Validation(
-        points=compare(
-            chosen,
-            pd.DataFrame(measured.rows),
-            strongest_leaks(chosen, result.table),
-            result.constraints,
-        ),
-        predicted_fidelity=result.proxies.fidelity,
+        points=compare(chosen, rows, known, result.constraints, decided),
+        predicted_fidelity=predicted,
         fidelity=fidelity,
         training_seed=seed,
         measured=measured,
-        same_source=measured.belong_to(result.table.sidecar, fidelity),
+        same_source=fidelity in measured.alike(table.sidecar),
     )
 
 
@@ -158,23 +161,27 @@ def neighbourhood(front: pd.DataFrame, best: pd.Series, k: int) -> pd.DataFrame:
 def compare(
     points: pd.DataFrame,
     rows: pd.DataFrame,
-    known: pd.DataFrame,
+    known: pd.DataFrame | None,
     constraints: Sequence[Constraint],
+    decided: Sequence[Constraint],
 ) -> pd.DataFrame:
     """Put measurements beside predictions.
 
     Args:
         points: Topologies with predictions and intervals.
         rows: Their measurements, in the same order.
-        known: Their privacy losses by the strongest earlier attack, likewise; NaN where none.
+        known: Their privacy losses by the strongest earlier attack, likewise; NaN where none; None
+            where no earlier attack was on these images and weights.
         constraints: The limits; those on measured metrics are checked on the measurement.
+        decided: Those of them that the measurement decides.
 
     Returns:
         The columns of `Validation.points`.
     """
     strongest = rows[list(PREDICTED)].reset_index(drop=True)
-    for loss in known:
-        strongest[loss] = np.fmax(strongest[loss], known[loss].to_numpy())
+    if known is not None:
+        for loss in known:
+            strongest[loss] = np.fmax(strongest[loss], known[loss].to_numpy())
     columns: dict[str, Any] = {name: points[name].to_numpy() for name in TOPOLOGY_COLUMNS}
     for target in PREDICTED:
         lower, upper = (points[f"{target}_{end}"].to_numpy() for end in ("lower", "upper"))
@@ -186,12 +193,17 @@ def compare(
             f"measured_{target}": measured,
             f"inside_{target}": (lower <= measured) & (measured <= upper),
         }
-    broken = [
-        [str(c) for c in constraints if c.metric in PREDICTED and c.violation(row[c.metric]) > 0]
-        for _, row in strongest.iterrows()
-    ]
     columns["earlier"] = (strongest > rows[list(PREDICTED)].to_numpy()).any(axis=1).to_numpy()
-    return pd.DataFrame({**columns, "broken": [", ".join(limits) for limits in broken]})
+    measurable = [c for c in constraints if c.metric in PREDICTED]
+    for name, limits in (
+        ("broken", [c for c in measurable if c in decided]),
+        ("undecided", [c for c in measurable if c not in decided]),
+    ):
+        columns[name] = [
+            ", ".join(str(c) for c in limits if c.violation(row[c.metric]) > 0)
+            for _, row in strongest.iterrows()
+        ]
+    return pd.DataFrame(columns)
 
 
 def told_of_earlier(points: pd.DataFrame) -> str:
@@ -207,7 +219,7 @@ def told_of_earlier(points: pd.DataFrame) -> str:
     if not n:
         return ""
     which = f"{n} of these topologies" if len(points) > 1 else "this topology"
-    return f"An earlier attack recovered more of {which} than the fresh one: its value is given."
+    return f"An earlier attack recovered more of {which} than the fresh ones: its value is given."
 
 
 def add_to_study(
@@ -233,7 +245,19 @@ def add_to_study(
     is_shipped = spec.argument == spec.name
     path = copy_study(spec, copy) if is_shipped else table.path
     told = {"fidelity": validation.fidelity, "training_seed": validation.training_seed}
-    rows = validation.measured.rows
+    rows = [*validation.measured.rows, *_new_closed_forms(validation.measured, table)]
     extension = {**told, "rows": len(rows), **validation.measured.circumstances}
     extend_table(path, rows, [extension])
     return path.parent
+
+
+def _new_closed_forms(
+    measured: FreshMeasurements, table: CharacterizationTable
+) -> list[dict[str, Any]]:
+    """Return the screened rows that a table lacks; none where it was screened by another recipe."""
+    if "screen" not in measured.alike(table.sidecar):
+        return []
+    known = set(map(tuple, table.screen[list(TOPOLOGY_COLUMNS)].to_numpy().tolist()))
+    return [
+        row for row in measured.screened if tuple(row[n] for n in TOPOLOGY_COLUMNS) not in known
+    ]

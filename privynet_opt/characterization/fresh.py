@@ -13,9 +13,13 @@ from privynet_opt.characterization.bank import build_bank
 from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.gallery import Gallery
 from privynet_opt.characterization.job import measurement_key
-from privynet_opt.characterization.measure import measure_trained
+from privynet_opt.characterization.measure import measure_screen, measure_trained
 from privynet_opt.characterization.measurement_folder import MeasurementFolder
-from privynet_opt.characterization.provenance import circumstances, fidelities_alike
+from privynet_opt.characterization.provenance import (
+    circumstances,
+    fidelities_alike,
+    is_same_source,
+)
 from privynet_opt.characterization.schema import GALLERY
 from privynet_opt.characterization.study_inputs import StudyInputs
 from privynet_opt.networks.cuts import choose_cuts
@@ -34,24 +38,34 @@ class FreshMeasurements:
 
     Attributes:
         rows: One per topology, by the columns of `schema.COLUMNS`.
+        screened: The closed forms of each likewise, rows of fidelity ``screen``: where features are
+            noisy or images few they may recover more than a decoder that was trained.
         identity: What decides their values, from `provenance.identity`, as JSON holds it.
         circumstances: When and on what they were measured.
         gallery: Folder of what the attackers recovered, on these images.
     """
 
     rows: tuple[Row, ...]
+    screened: tuple[Row, ...]
     identity: dict[str, Any]
     circumstances: dict[str, Any]
     gallery: Path
 
-    def belong_to(self, sidecar: dict[str, Any], fidelity: str) -> bool:
-        """Return whether a table's rows were measured with the same weights, images and recipe.
+    def alike(self, sidecar: dict[str, Any]) -> list[str]:
+        """Return the fidelities whose rows a table measured with the same weights, images, recipe.
 
         Args:
             sidecar: Of the table.
-            fidelity: Of the measurements.
         """
-        return fidelity in fidelities_alike(sidecar, self.identity)
+        return fidelities_alike(sidecar, self.identity)
+
+    def is_of(self, sidecar: dict[str, Any]) -> bool:
+        """Return whether a table is of the same weights and images, by whichever recipe.
+
+        Args:
+            sidecar: Of the table.
+        """
+        return is_same_source(sidecar, self.identity)
 
 
 def measure_again(
@@ -66,7 +80,7 @@ def measure_again(
     searched: Mapping[tuple[str, int], tuple[int, ...]] | None = None,
     skip_bad: bool = False,
 ) -> FreshMeasurements:
-    """Train and score networks of their own for some topologies; finished ones are kept.
+    """Attack topologies in closed form and by networks of their own; finished ones are kept.
 
     Args:
         spec: The study.
@@ -82,7 +96,7 @@ def measure_again(
         skip_bad: Leave out files and sub-folders that cannot be read, and warn of them.
 
     Returns:
-        The rows, in the order of the topologies.
+        Both rows of each, in the order of the topologies.
 
     Raises:
         PrivyNetOptError: If network, weights, images, device or folder are not usable.
@@ -92,19 +106,27 @@ def measure_again(
     own = json.dumps(inputs.identity(), sort_keys=True)
     place = output / hashlib.sha256(own.encode()).hexdigest()[:12]
     folder = MeasurementFolder(place)
-    keys = {t: measurement_key(t, fidelity, training_seed) for t in topologies}
-    missing = [topology for topology, key in keys.items() if not folder.has(key)]
-    for name in dict.fromkeys(topology.cut_layer for topology in missing):
+    keys = {
+        (topology, of): measurement_key(topology, of, training_seed)
+        for topology in topologies
+        for of in ("screen", fidelity)
+    }
+    missing = [pair for pair, key in keys.items() if not folder.has(key)]
+    for name in dict.fromkeys(topology.cut_layer for topology, _ in missing):
         (cut,) = choose_cuts(inputs.cuts, [name])
         source = FeatureSource(inputs.backbone, cut, inputs.splits, checked, keep=True)
         bank = build_bank(source).with_searched(searched or {})
         gallery = Gallery(place / GALLERY, bank.score_images, bank.score_labels)
-        for topology in missing:
-            if topology.cut_layer == name:
-                row = measure_trained(bank, topology, fidelity, training_seed, gallery=gallery)
-                folder.add(row)
+        for topology, of in missing:
+            if topology.cut_layer != name:
+                continue
+            if of == "screen":
+                folder.add(measure_screen(bank, topology))
+            else:
+                folder.add(measure_trained(bank, topology, of, training_seed, gallery=gallery))
     return FreshMeasurements(
-        rows=tuple(folder.get(key) for key in keys.values()),
+        rows=tuple(folder.get(key) for (_, of), key in keys.items() if of == fidelity),
+        screened=tuple(folder.get(key) for (_, of), key in keys.items() if of == "screen"),
         identity=json.loads(own),
         circumstances=circumstances(checked),
         gallery=place / GALLERY,

@@ -16,6 +16,9 @@ NOTHING_FEASIBLE = 3
 LIMIT_BROKEN = 4
 INTERRUPTED = 130
 
+EXTENDED_COPY = "study"
+"""Folder in a result's folder: a shipped study with the measurements that `validate` added."""
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are one line."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from privynet_opt.commands.options import (
+    EXTENDED_COPY,
     NOTHING_FEASIBLE,
     OK,
     Commands,
@@ -20,6 +21,7 @@ from privynet_opt.study_sections import SAMPLERS
 
 if TYPE_CHECKING:
     from privynet_opt.study_sections import SearchSpec
+    from privynet_opt.study_spec import StudySpec
 
 SENSIBLE_TRIALS = {"tpe": 300, "gp": 50}
 """Samplers whose time per trial grows, and the most trials that end soon: measured with three
@@ -107,6 +109,7 @@ def run(asked: argparse.Namespace) -> int:
     from privynet_opt.files import prepare_output
 
     output = prepare_output(Path(asked.output or f"privynet-opt-{spec.name}"))
+    _tell_of_extended_copy(spec, output / EXTENDED_COPY)
     result = optimize(study=spec, storage=asked.storage, progress=not asked.quiet)
     files = {**result.save(output), "report.html": result.report(output / "report.html")}
     print_result(result, files, quiet=asked.quiet)
@@ -119,6 +122,15 @@ def run(asked: argparse.Namespace) -> int:
                 file=sys.stderr,
             )
     return OK if result.best is not None else NOTHING_FEASIBLE
+
+
+def _tell_of_extended_copy(spec: StudySpec, copy: Path) -> None:
+    if spec.argument == spec.name and copy.is_dir():
+        print(
+            f"privynet-opt: measurements that `validate` added to a copy of {spec.name} do not "
+            f"count here; --study {copy} counts them",
+            file=sys.stderr,
+        )
 
 
 def _warn_of_slow_sampler(search: SearchSpec) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from privynet_opt.characterization.schema import GALLERY, TRAINED_FIDELITIES
 from privynet_opt.commands.options import (
+    EXTENDED_COPY,
     LIMIT_BROKEN,
     OK,
     Commands,
@@ -52,6 +53,7 @@ def validate(asked: argparse.Namespace) -> int:
     from privynet_opt.api import reopen
     from privynet_opt.characterization.gallery_store import copy_gallery
     from privynet_opt.cli_output import print_validation
+    from privynet_opt.errors import OutputError
     from privynet_opt.save import save_validation
     from privynet_opt.validation import add_to_study
 
@@ -65,14 +67,23 @@ def validate(asked: argparse.Namespace) -> int:
         output=asked.result / "validation",
         skip_bad=asked.skip_bad,
     )
-    if validation.measured is not None:
-        copy_gallery(validation.measured.gallery, asked.result / GALLERY)
-    extended = add_to_study(validation, result.spec, result.table, asked.result / "study")
+    assert validation.measured is not None  # it was measured just now
+    pictures, failure, extended = validation.measured.gallery, None, None
+    try:
+        extended = add_to_study(validation, result.spec, result.table, asked.result / EXTENDED_COPY)
+    except OutputError as error:
+        failure = error  # what was measured is told and kept all the same
     answer = result if extended is None else reopen(asked.result, extended)
+    if validation.same_source or not (asked.result / GALLERY).exists():
+        copy_gallery(pictures, asked.result / GALLERY)
+    else:  # of other originals or another network than those that lie there
+        answer = replace(answer, galleries=(pictures, *answer.galleries))
     answer = replace(answer, validation=validation)
     if extended is not None:
         answer.save(asked.result)
     save_validation(validation, asked.result)
     answer.report(asked.result / "report.html")
     print_validation(validation, answer, extended)
+    if failure is not None:
+        raise failure
     return OK if validation.holds else LIMIT_BROKEN

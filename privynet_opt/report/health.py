@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from privynet_opt.candidates import passed_over
+from privynet_opt.candidates import decided_by, passed_over
 from privynet_opt.metrics import METRICS, PREDICTED
 from privynet_opt.report.bound_check import bound_check
 from privynet_opt.report.check import Check
@@ -96,11 +96,9 @@ def _measured(result: OptimizationResult) -> Check:
             "Its accuracy and privacy loss come from proxies, models fitted to other measurements. "
             "Measure it before you deploy: `privynet-opt validate`.",
         )
-    broken = [
-        constraint
-        for constraint in result.constraints
-        if constraint.metric in PREDICTED and _breaks(best, constraint)
-    ]
+    measured, predicted = best["measured_fidelity"], result.proxies.fidelity
+    decided = decided_by(result.constraints, measured, predicted)
+    broken = [constraint for constraint in decided if _breaks(best, constraint)]
     said = ", ".join(f"{label(t)} {format_value(t, best[f'measured_{t}'])}" for t in PREDICTED)
     if broken:
         return Check(

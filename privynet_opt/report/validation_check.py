@@ -50,6 +50,8 @@ def validation_check(validation: Validation, best: pd.Series[Any] | None) -> Che
     if not validation.same_source:
         title = "A fresh attack confirms the limits, on other images or by another recipe"
         return Check("watch", title, text)
+    if first["undecided"]:
+        text += f" It does not decide {first['undecided']}: its cloud network learnt less."
     if is_dearer(validation.predicted_fidelity, validation.fidelity):
         title = f"A fresh attack confirms the limits, at {validation.fidelity} only"
         return Check("watch", title, text)

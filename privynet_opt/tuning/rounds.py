@@ -13,9 +13,8 @@ import numpy as np
 import pandas as pd
 
 from privynet_opt.api import proxy_cache
-from privynet_opt.candidates import best_of, build_candidates, judge, recommendable
+from privynet_opt.candidates import best_of, build_candidates, decided_by, judge, recommendable
 from privynet_opt.characterization.schema import TRAINED_FIDELITIES, is_dearer
-from privynet_opt.metrics import PREDICTED
 from privynet_opt.proxies import fit_proxies
 from privynet_opt.proxies.fit import MIN_GROUPS
 from privynet_opt.proxies.inputs import INPUT_NAMES, ProxyInputs, sending_inputs
@@ -194,11 +193,8 @@ class Tuning:
             return Verdict(n_trained)
         measured = str(best["measured_fidelity"])
         as_predicted = bool(measured) and not is_dearer(predicted, measured)
-        broken = tuple(
-            str(c)
-            for c in self.asked.constraints
-            if measured and c.metric in PREDICTED and c.violation(best[f"measured_{c.metric}"]) > 0
-        )
+        decided = decided_by(self.asked.constraints, measured, predicted) if measured else ()
+        broken = tuple(str(c) for c in decided if c.violation(best[f"measured_{c.metric}"]) > 0)
         return Verdict(
             n_trained,
             recommended=str(LocalTopology.of(best)),
@@ -219,7 +215,13 @@ class Tuning:
         return [LocalTopology.of(row) for _, row in self.topologies[which].iterrows()]
 
     def _measure(self, pairs: Sequence[Pair]) -> int | None:
-        """Measure what is missing and return how many were; None if the time was over before."""
+        """Measure what is missing and return how many were; None if the time was over before.
+
+        What is trained on features that are not sent plainly is attacked in closed form as well,
+        which of noisy features may recover more than a decoder.
+        """
+        closed = [(t, "screen") for t, fidelity in pairs if not t.is_sent_plainly]
+        pairs = list(dict.fromkeys([*closed, *pairs]))
         last, n_missing = self.budget.spent, 0
 
         def may_begin(fidelity: str) -> bool:

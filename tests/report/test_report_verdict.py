@@ -145,6 +145,17 @@ def test_a_measurement_that_breaks_a_limit_is_the_first_check(result):
         assert "accuracy at full, privacy losses by the strongest attack" in said
 
 
+def test_a_cheaper_measurement_than_predicted_does_not_break_a_limit_on_accuracy(result):
+    title = "The recommended topology's own measurement breaks a limit"
+    limits = (*result.constraints, Constraint("accuracy >= 0.5"))
+    measured = {"measured": True, "measured_psnr_db": 15.0, "measured_ssim": 0.3}
+    worse = edited(result, measured_accuracy=0.4, measured_fidelity="standard", **measured)
+    worse.constraints = limits
+    for predicted, is_broken in (("standard", True), ("full", False)):
+        worse.proxies.fidelity = predicted
+        assert (title in titles(worse, "act")) == is_broken
+
+
 def test_extrapolation_is_worth_a_warning(result):
     title = "The recommended topology lies beyond what was measured"
     assert title not in titles(result)
@@ -289,9 +300,9 @@ def test_what_a_fresh_attack_found_is_told(psnr_db, level, title):
     chosen = neighbourhood(result.front, result.best, 1)
     rows = pd.DataFrame({"accuracy": [0.5] * 2, "psnr_db": [psnr_db, 16.0], "ssim": [0.5] * 2})
     nothing = rows[["psnr_db", "ssim"]] * float("nan")
-    points = compare(chosen, rows, nothing, result.constraints)
+    points = compare(chosen, rows, nothing, result.constraints, result.constraints)
     result.validation = Validation(
-        points, "full", "full", 2, FreshMeasurements((), {}, {}, Path("gallery")), True
+        points, "full", "full", 2, FreshMeasurements((), (), {}, {}, Path("gallery")), True
     )
     (check,) = [c for c in health_checks(result) if "fresh attack" in c.title]
     assert (check.level, check.title) == (level, title)

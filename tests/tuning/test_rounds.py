@@ -131,10 +131,23 @@ def test_what_was_measured_as_well_as_is_predicted_and_keeps_every_limit_is_conf
     ended, measured, predicted, psnr_db, is_confirmed
 ):
     topology = LocalTopology("conv1", 4, "lda").as_dict() | SENDING_DEFAULTS
-    values = {"accuracy": 0.5, "psnr_db": 15.0, "psnr_db_upper": 16.0}
+    values = {"accuracy": 0.5, "measured_accuracy": 0.5, "psnr_db": 15.0, "psnr_db_upper": 16.0}
     found = {"measured_fidelity": measured, "measured_psnr_db": psnr_db}
     verdict = ended[0]._verdict(pd.Series(topology | values | found), predicted, 9)
     assert verdict.confirmed == is_confirmed
+
+
+@pytest.mark.parametrize(("measured", "is_broken"), [("standard", False), ("full", True)])
+def test_a_cheaper_measurement_than_predicted_does_not_break_a_limit_on_accuracy(
+    laboratory, measured, is_broken
+):
+    topology = LocalTopology("conv1", 4, "lda").as_dict() | SENDING_DEFAULTS
+    values = {"accuracy": 0.6, "psnr_db": 15.0, "psnr_db_upper": 16.0, "measured_psnr_db": 15.0}
+    found = {"measured_fidelity": measured, "measured_accuracy": 0.5}
+    tuning = ask(laboratory, "psnr_db <= 17.5", "accuracy >= 0.55")
+    verdict = tuning._verdict(pd.Series(topology | values | found), "full", 9)
+    assert verdict.broken == (("accuracy >= 0.55",) if is_broken else ())
+    assert not verdict.confirmed  # so that it is measured as it was predicted
 
 
 def test_a_round_in_which_nothing_was_missing_or_no_time_was_left_is_the_last(laboratory):
@@ -231,11 +244,20 @@ def noisy(one_model, tmp_path_factory):
 
 def test_bits_and_noise_are_screened_plainly_and_trained_far_apart(noisy):
     _, laboratory = noisy
-    screened = {topology for topology, fidelity in laboratory.order if fidelity == "screen"}
-    assert all(topology.is_sent_plainly for topology in screened)
+    first = laboratory.order.index(laboratory.trained[0])
+    begun = [topology for topology, fidelity in laboratory.order[:first] if fidelity == "screen"]
+    plain = {topology.sent_plainly() for topology in begun}
+    assert plain.issubset(begun) and len(begun) <= len(plain) + N_INITIAL
     begun = [topology for topology, _ in laboratory.trained[:N_INITIAL]]
     assert {topology.feature_bits for topology in begun} == {32, 4}
     assert {0.0, 2.0} <= {topology.noise_std for topology in begun}
+
+
+def test_what_is_trained_on_coded_features_is_attacked_in_closed_form_as_well(noisy):
+    _, laboratory = noisy
+    coded = {topology for topology, _ in laboratory.trained if not topology.is_sent_plainly}
+    screened = {topology for topology, fidelity in laboratory.order if fidelity == "screen"}
+    assert coded and {t for t in screened if not t.is_sent_plainly} == coded
 
 
 def test_with_noise_it_ends_on_a_measured_topology_that_hardly_any_other_beats(noisy):
