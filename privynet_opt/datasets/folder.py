@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +21,20 @@ if TYPE_CHECKING:
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm"})
 """Files that are read as images; others are ignored."""
 
+PARTS = ("train", "test")
+"""Sub-folders of a folder that holds a training and a test part."""
+
 MOST_NAMED = 5
 """Skipped files and empty folders that a warning names."""
+
+
+def is_parted(directory: Path) -> bool:
+    """Return whether a folder holds a training and a test part; not where it cannot be entered.
+
+    Args:
+        directory: The folder.
+    """
+    return all(os.path.isdir(directory / part) for part in PARTS)
 
 
 def load_folder(

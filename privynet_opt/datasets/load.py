@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from privynet_opt.datasets.folder import load_folder
+from privynet_opt.datasets.folder import PARTS, is_parted, load_folder
 from privynet_opt.datasets.image_set import ImageSet
 from privynet_opt.datasets.resize import to_size
 from privynet_opt.datasets.torchvision_sets import SOURCES, is_download, load_download
@@ -107,16 +108,15 @@ def _load_all(
             f"`--data` must say where the images of {name!r} are, but it was not given. "
             "Give a folder with one sub-folder per class, an .npz file or torchvision's folder."
         )
-    if not directory.exists():
+    if not os.path.exists(directory):  # no error where a folder above it is closed
         raise DataError(f"`--data` must exist, but {directory} does not. Check the path.")
     if not directory.is_dir():
         return _load_npz(directory, image_size), None
     if is_download(name, directory):
         return load_download(name, directory, image_size)
-    if (directory / "train").is_dir() and (directory / "test").is_dir():
+    if is_parted(directory):
         train, test = (
-            load_folder(directory / part, image_size, skip_bad, may_be_empty=True)
-            for part in ("train", "test")
+            load_folder(directory / part, image_size, skip_bad, may_be_empty=True) for part in PARTS
         )
         if train.class_names != test.class_names:
             raise DataError(

@@ -23,9 +23,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from privynet_opt.datasets.folder import (
+    PARTS,
     class_files,
     decode,
     is_image,
+    is_parted,
     unreadable,
     warn_of_skipped,
 )
@@ -33,9 +35,6 @@ from privynet_opt.datasets.image_set import ImageSet
 from privynet_opt.datasets.load import load_images
 from privynet_opt.datasets.torchvision_sets import is_download
 from privynet_opt.errors import DataError
-
-PARTS = ("train", "test")
-"""Training images, and test images where the source keeps them apart."""
 
 DECODERS = 4
 """Threads that decode image files, at most; decoding lets go of Python's lock. Each takes its share
@@ -199,8 +198,7 @@ def open_images(
     Raises:
         DataError: If there are no images, no labels, or not the classes.
     """
-    is_folder = directory is not None and directory.is_dir() and not is_download(name, directory)
-    if not is_folder:
+    if directory is None or not os.path.isdir(directory) or is_download(name, directory):
         sets = load_images(name, directory, image_size, classes)
         if not len(sets[0]):
             raise DataError(
@@ -211,11 +209,10 @@ def open_images(
             for part, images in zip(PARTS, sets, strict=True)
             if images is not None
         }
-    assert directory is not None
-    is_parted = all((directory / part).is_dir() for part in PARTS)
-    roots = {part: directory / part for part in PARTS} if is_parted else {"train": directory}
+    has_parts = is_parted(directory)
+    roots = {part: directory / part for part in PARTS} if has_parts else {"train": directory}
     sources = {
-        part: _files_in(root, image_size, classes, skip_bad, may_be_empty=is_parted)
+        part: _files_in(root, image_size, classes, skip_bad, may_be_empty=has_parts)
         for part, root in roots.items()
     }
     if len({source.class_names for source in sources.values()}) > 1:

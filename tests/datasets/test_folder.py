@@ -54,6 +54,23 @@ def test_a_folder_that_cannot_be_listed_is_told_in_one_line(tmp_path, read, hidd
 
 
 @pytest.mark.parametrize("read", READERS)
+def test_a_folder_that_cannot_be_entered_is_told_in_one_line(tmp_path, monkeypatch, read):
+    closed, stat = tmp_path / "lost+found", os.stat
+    closed.mkdir()
+
+    def refuse(path, *arguments, **named):
+        if closed in Path(os.fsdecode(path)).parents:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return stat(path, *arguments, **named)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    for folder in (closed, closed / "images"):
+        with pytest.raises(DataError, match=r"can be listed|does not\. Check the path") as told:
+            read(folder)
+        assert "\n" not in str(told.value) and str(folder) in str(told.value)
+
+
+@pytest.mark.parametrize("read", READERS)
 @pytest.mark.parametrize("parts", [("",), ("train", "test")])
 def test_with_bad_ones_skipped_it_is_no_class_and_told(tmp_path, read, parts):
     for part in parts:
