@@ -39,6 +39,8 @@ __all__ = [
 ]
 
 
+STUDY_FILE = "study.toml"
+
 STUDY_NAME = r"[\w.-]{0,59}\w"
 """What a study may be called: it names folders."""
 
@@ -83,15 +85,15 @@ def load_study(name_or_path: str | Path) -> StudySpec:
     """Load a study.
 
     Args:
-        name_or_path: Name of a shipped study, a folder with a ``study.toml``, or such a file.
+        name_or_path: Name of a shipped study, a folder with a ``study.toml``, or that file.
 
     Returns:
         The study.
 
     Raises:
         UnknownStudyError: If neither a shipped study nor a path has this name.
-        StudyError: If it is no name or path at all, or the file cannot be read; the message names
-            every fault.
+        StudyError: If it is no name or path at all, a file of another name, or one that cannot be
+            read; the message names every fault.
 
     Example:
         >>> load_study("cifar10").network.name
@@ -104,12 +106,18 @@ def load_study(name_or_path: str | Path) -> StudySpec:
             f"{did_you_mean('', shipped)}"
         )
     if str(name_or_path) in shipped:
-        return _read_study(shipped[str(name_or_path)] / "study.toml")
+        return _read_study(shipped[str(name_or_path)] / STUDY_FILE)
     path = Path(name_or_path).expanduser()
     if path.is_dir():
-        return _read_study(path / "study.toml")
-    if path.suffix == ".toml" or path.exists():
+        return _read_study(path / STUDY_FILE)
+    if path.name == STUDY_FILE:
         return _read_study(path)
+    if path.suffix == ".toml" or path.exists():
+        # A result, a copy and a bundle find a study by its folder.
+        raise StudyError(
+            f"`study` must be a folder or the {STUDY_FILE} in it, but got {path}. Put that file "
+            f"into a folder of its own as {STUDY_FILE}."
+        )
     raise UnknownStudyError(
         f"`study` must be a shipped study or the path of one, but got {str(name_or_path)!r}. "
         + did_you_mean(str(name_or_path), shipped)
@@ -122,14 +130,14 @@ def list_studies() -> list[StudySpec]:
     Raises:
         StudyError: If one of them cannot be read.
     """
-    return [_read_study(folder / "study.toml") for _, folder in sorted(_shipped().items())]
+    return [_read_study(folder / STUDY_FILE) for _, folder in sorted(_shipped().items())]
 
 
 def _shipped() -> dict[str, Path]:
     # Installed, the studies lie inside the package; in the source tree, beside it.
     here = Path(__file__).resolve().parent
     root = next((r for r in (here / "studies", here.parent / "studies") if r.is_dir()), here)
-    return {file.parent.name: file.parent for file in root.glob("*/study.toml")}
+    return {file.parent.name: file.parent for file in root.glob(f"*/{STUDY_FILE}")}
 
 
 def _read_study(path: Path) -> StudySpec:

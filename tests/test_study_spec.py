@@ -73,6 +73,13 @@ def test_a_folder_without_a_study_says_what_is_missing(tmp_path: Path) -> None:
     assert "study.toml does not exist" in fault_of(tmp_path)
 
 
+def test_a_study_file_of_another_name_is_refused(toy_study: Path) -> None:
+    (toy_study / "study.toml").rename(toy_study / "other.toml")
+    assert "Put that file into a folder of its own as study.toml" in fault_of(
+        toy_study / "other.toml"
+    )
+
+
 def test_malformed_toml_names_file_and_line(toy_study: Path) -> None:
     message = fault_of(edited(toy_study, 'name = "toy"\ntitle', "name = toy\ntitle"))
     assert "study.toml" in message
