@@ -11,7 +11,7 @@ from privynet_opt import __version__
 from privynet_opt.files import prepare_output, write_atomically
 from privynet_opt.saved import FRONT, INSIDE, JOURNAL, VALIDATION
 from privynet_opt.search_space import told_columns
-from privynet_opt.study_journal import is_kept_in, journal_text
+from privynet_opt.study_journal import journal_text, keep_in_storage
 from privynet_opt.topology import TOPOLOGY_COLUMNS, LocalTopology
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def save_result(result: OptimizationResult, directory: Path) -> dict[str, Path]:
     Args:
         result: What `optimize` returned.
         directory: The folder; made where missing. Files of the same names are replaced, but not a
-            journal that the study itself is kept in; a validation that was of another answer is
-            removed.
+            journal that is a storage of this study or of several; a validation that was of another
+            answer is removed.
 
     Returns:
         Paths by file name.
@@ -52,7 +52,7 @@ def save_result(result: OptimizationResult, directory: Path) -> dict[str, Path]:
         + "\n",
         "candidates.csv": csv_text(result.candidates),
     }
-    if not is_kept_in(result.study, directory / JOURNAL):
+    if not keep_in_storage(result.study, directory / JOURNAL):
         texts[JOURNAL] = journal_text(result.study)
     (directory / VALIDATION).unlink(missing_ok=True)
     for name, text in texts.items():

@@ -13,7 +13,7 @@ from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from privynet_opt.errors import OutputError
-from privynet_opt.study_storage import quiet_optuna
+from privynet_opt.study_storage import open_storage, quiet_optuna
 
 
 def journal_text(study: optuna.Study) -> str:
@@ -52,10 +52,12 @@ def read_trials(path: Path, name: str, n_trials: int) -> BaseStorage:
             study = optuna.load_study(study_name=name, storage=JournalStorage(log))
     except KeyError as error:
         raise _no_trials(path, n_trials, f"it has no {name}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise _no_trials(path, n_trials, type(error).__name__) from error
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    trials = [trial for trial in complete if "topology" in trial.user_attrs][:n_trials]
+    trials = [trial for trial in complete if "topology" in trial.user_attrs]
+    trials.sort(key=lambda trial: (trial.datetime_complete, trial.number))
+    trials = sorted(trials[:n_trials], key=lambda trial: trial.number)
     if len(trials) < n_trials:
         raise _no_trials(path, n_trials, f"it has {len(trials):,}")
     storage = InMemoryStorage()
@@ -63,13 +65,38 @@ def read_trials(path: Path, name: str, n_trials: int) -> BaseStorage:
     return storage
 
 
-def is_kept_in(study: optuna.Study, path: Path) -> bool:
-    """Return whether a file is the very journal that a study is kept in, others maybe beside it.
+def keep_in_storage(study: optuna.Study, path: Path) -> bool:
+    """Keep a study in a journal that is a storage, beside the trials that are there.
 
     Args:
         study: Any study.
-        path: Of a file, there or not.
+        path: Of a file, there or not. It is a storage if the study is kept there already, or if it
+            holds several studies, as no copy does.
+
+    Returns:
+        Whether the file is one.
     """
+    if _is_kept_in(study, path):
+        return True
+    names = _studies_in(path)
+    if len(names) < 2:
+        return False
+    if study.study_name not in names:
+        _copy(study, study.get_trials(deepcopy=False), open_storage(str(path)))
+    return True
+
+
+def _studies_in(path: Path) -> list[str]:
+    """Return the names of the studies that a journal holds; none where there is no journal."""
+    try:
+        log = _JournalText(path.read_text(encoding="utf-8").splitlines())
+        with quiet_optuna():
+            return optuna.get_all_study_names(JournalStorage(log))
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
+
+
+def _is_kept_in(study: optuna.Study, path: Path) -> bool:
     backend = getattr(study._storage, "_backend", None)  # no public name leads there
     if not isinstance(backend, JournalFileBackend) or not path.exists():
         return False

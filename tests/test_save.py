@@ -175,3 +175,18 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_search(tmp_path: Pa
             prepare_output(wrong)
     assert prepare_output(tmp_path / "fine") == tmp_path / "fine"
     assert list((tmp_path / "fine").iterdir()) == []
+
+
+def test_a_journal_of_several_studies_gets_another_and_loses_none(
+    toy_result: OptimizationResult, tmp_path: Path
+) -> None:
+    path = tmp_path / "study.journal"
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+    for name in ("one", "two"):
+        optuna.create_study(storage=storage, study_name=name)
+    for _ in range(2):  # the second time it is there
+        toy_result.save(tmp_path)
+        names = set(optuna.get_all_study_names(storage))
+        assert names == {"one", "two", toy_result.study.study_name}
+    added = optuna.load_study(study_name=toy_result.study.study_name, storage=storage)
+    assert len(added.trials) == len(toy_result.study.trials) > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from optuna.study import StudyDirection
 
 from privynet_opt.errors import OutputError
+from privynet_opt.study_journal import journal_text, read_trials
 from privynet_opt.study_storage import (
     cut_torn_line,
     open_storage,
@@ -109,3 +111,18 @@ def test_a_database_that_others_never_stop_making_is_refused(
 def test_a_storage_of_ones_own_is_taken_as_it_is() -> None:
     storage = optuna.storages.InMemoryStorage()
     assert open_storage(storage) is storage
+
+
+def test_trials_are_read_in_the_order_in_which_they_finished(tmp_path: Path) -> None:
+    study = optuna.create_study()
+    for number, minute in enumerate((3, 1, 2)):
+        trial = optuna.trial.create_trial(value=number, user_attrs={"topology": str(number)})
+        trial.datetime_complete = datetime(2026, 1, 1, 0, minute)
+        study.add_trial(trial)
+    path = tmp_path / "study.journal"
+    path.write_text(journal_text(study))
+    name = study.study_name
+    for n, values in ((2, [1.0, 2.0]), (3, [0.0, 1.0, 2.0])):
+        storage = read_trials(path, name, n)
+        read = optuna.load_study(study_name=name, storage=storage).get_trials()
+        assert [trial.value for trial in read] == values
