@@ -50,8 +50,8 @@ class LocalTopology:
         feature_bits: Bits per feature that is sent, one of `FEATURE_BITS`.
         noise_std: Standard deviation of the Gaussian noise that the device adds to each feature,
             of its own for every image and before it is coded; in standard deviations of the
-            feature's channel over the attacker's images. Measurements draw it anew whenever an
-            image is shown.
+            feature's channel over the attacker's images. Attackers draw it anew whenever they show
+            themselves an image; the cloud has one draw for each of its own.
 
     Raises:
         TopologyError: On a strategy or a number of bits that does not exist, no filters, a seed

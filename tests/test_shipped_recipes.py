@@ -7,6 +7,7 @@ import json
 import pytest
 
 from privynet_opt.characterization.recipes import describe
+from privynet_opt.characterization.schema import CLOUD_NOISE
 from privynet_opt.characterization.table import load_table
 from privynet_opt.study_spec import load_study
 
@@ -19,6 +20,6 @@ def test_the_rows_of_a_shipped_table_are_by_the_present_recipes(name):
     measured = set(table.rows["fidelity"])
     assert {"screen", "standard"} <= measured
     for fidelity in measured:
-        is_noisy = study.search_space.noise_std is not None
-        present = describe(fidelity, mirrorable=study.data.mirrorable, is_noisy=is_noisy)
+        present = describe(fidelity, mirrorable=study.data.mirrorable)
         assert json.loads(json.dumps(present)) == told[fidelity]
+    assert (CLOUD_NOISE in table.sidecar) == (study.search_space.noise_std is not None)

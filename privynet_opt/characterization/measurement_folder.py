@@ -13,7 +13,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from privynet_opt.characterization.schema import KEY, TRAINED_FIDELITIES, measurement_name
+from privynet_opt.characterization.schema import (
+    CLOUD_NOISE,
+    KEY,
+    TRAINED_FIDELITIES,
+    measurement_name,
+)
 from privynet_opt.errors import TableError
 from privynet_opt.files import write_atomically
 from privynet_opt.topology import LOCAL_COLUMNS, SENDING_DEFAULTS, LocalTopology
@@ -182,7 +187,9 @@ class MeasurementFolder:
             return
         theirs = _read(path, dict, "Restore it, or choose another --output folder.")
         different = sorted(k for k in {*mine, *theirs} if mine.get(k) != theirs.get(k))
-        if different:
+        if different == [CLOUD_NOISE] and (CLOUD_NOISE in theirs or not self._has_noisy_rows()):
+            write_atomically(path, json.dumps({**theirs, **mine}, indent=1) + "\n")
+        elif different:
             raise TableError(
                 f"`output` must hold measurements of the same {', '.join(different)}, but "
                 f"{self.folder} was begun with another. {_ELSEWHERE}"
@@ -206,6 +213,11 @@ class MeasurementFolder:
                 f"and recipes, but {lost:,} rows of {table} are of another origin and would be "
                 f"lost. {_ELSEWHERE}"
             )
+
+    def _has_noisy_rows(self) -> bool:
+        """Return whether cloud networks learnt from noisy features here."""
+        rows = (row for row in self.rows() if row["fidelity"] in TRAINED_FIDELITIES)
+        return any(row.get("noise_std") for row in rows)
 
     def _path(self, key: Mapping[str, Any]) -> Path:
         return self.folder / f"{measurement_name(key)}.json"

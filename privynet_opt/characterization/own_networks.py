@@ -96,8 +96,10 @@ def learn(
     recipe = TRAINED["scratch"][fidelity]
     used, places = _shared(kept)
     features, labels = _cloud_set(bank, used, recipe.max_images)
-    mirrored = bank.mirrored("cloud", used) if _mirrors(bank, fidelity) else None
     ways = [way for _, way in _ways(kept, sent)]
+    are_noisy = all(way is not None and way.noise_std for way in ways)
+    is_mirrored = _mirrors(bank, fidelity) and not are_noisy
+    mirrored = bank.mirrored("cloud", used) if is_mirrored else None
     if any(ways):
         features, mirrored = _sent_once(features, mirrored, places, ways, seed)
         places = _side_by_side(kept)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from privynet_opt.characterization.recipes import describe
-from privynet_opt.characterization.schema import FIDELITIES
+from privynet_opt.characterization.schema import CLOUD_NOISE, FIDELITIES, TRAINED_FIDELITIES
 from privynet_opt.cost import CutProfile
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import Backbone
@@ -40,18 +40,18 @@ def identity(
         splits: The three image sets.
         image_size: Rows and columns of an image.
         start: Where trained fidelities start, as for `describe`.
-        is_noisy: As for `describe`.
+        is_noisy: Whether the study's devices may add noise.
 
     Returns:
-        Plain data; two runs may share a folder only if theirs are equal.
+        Plain data; two runs may share a folder only if theirs are equal, but for `CLOUD_NOISE`,
+        which rows without noise do not depend on.
     """
     return {
+        **({CLOUD_NOISE: "drawn once for each image, which is not mirrored"} if is_noisy else {}),
         "weights": backbone.weights_sha256,
         "images": {name: getattr(splits, name).sha256() for name in ("cloud", "attacker", "score")},
         "image_size": image_size,
-        "recipes": {
-            name: describe(name, start, splits.mirrorable, is_noisy) for name in FIDELITIES
-        },
+        "recipes": {name: describe(name, start, splits.mirrorable) for name in FIDELITIES},
     }
 
 
@@ -80,7 +80,10 @@ def fidelities_alike(sidecar: dict[str, Any], own: dict[str, Any]) -> list[str]:
         return []
     recipes = json.loads(json.dumps(own["recipes"]))  # as the sidecar holds them
     theirs = sidecar["fidelities"]
-    return [name for name, recipe in recipes.items() if theirs.get(name) == recipe]
+    alike = [name for name, recipe in recipes.items() if theirs.get(name) == recipe]
+    if CLOUD_NOISE in own and CLOUD_NOISE not in sidecar and "noise_std" in sidecar["columns"]:
+        alike = [name for name in alike if name not in TRAINED_FIDELITIES]
+    return alike
 
 
 def sidecar(
@@ -109,6 +112,7 @@ def sidecar(
         Plain data.
     """
     return {
+        **{name: own[name] for name in (CLOUD_NOISE,) if name in own},
         "network": {
             "name": backbone.name,
             "weights": backbone.weights,

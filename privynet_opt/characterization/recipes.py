@@ -165,16 +165,13 @@ def amortised_decoder(grid: int) -> TrainingRecipe:
     return DECODER_TO_TUNE if ADAPTATION.tunes(grid) else AMORTISED.decoder
 
 
-def describe(
-    fidelity: str, start: str = "scratch", mirrorable: bool = True, is_noisy: bool = False
-) -> dict[str, Any]:
+def describe(fidelity: str, start: str = "scratch", mirrorable: bool = True) -> dict[str, Any]:
     """Return a fidelity's recipe as plain data for the sidecar.
 
     Args:
         fidelity: One of `schema.FIDELITIES`.
         start: Where trained fidelities start: one of `schema.STARTS`.
         mirrorable: Whether a mirrored image is one of its kind.
-        is_noisy: Whether the study's devices may add noise.
 
     Returns:
         Every number that a re-measurement needs.
@@ -188,8 +185,6 @@ def describe(
         trained["start"] = start
     elif fidelity in MIRRORING and mirrorable:
         trained["mirrored"] = True
-    if is_noisy:
-        trained["cloud_noise"] = "drawn once for each image, which is not mirrored"
     return {**_closed_form(), **trained, **_architecture()}
 
 

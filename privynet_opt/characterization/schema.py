@@ -24,6 +24,10 @@ TRAINED_FIDELITIES = FIDELITIES[2:]
 CLOSED_FORMS = ("ridge", "thumbnail")
 """Attackers that train nothing."""
 
+CLOUD_NOISE = "cloud_noise"
+"""Entry of a sidecar: how the cloud's images are sent where devices may add noise. Tables without
+it, and with noise, are of cloud networks that saw noise drawn anew at every epoch."""
+
 GALLERY = "gallery"
 """Folder of pictures of what attackers recovered, beside a table and in a result's folder."""
 

@@ -13,6 +13,9 @@ from privynet_opt.characterization.extend import copy_study, extend_table, witho
 from privynet_opt.characterization.fresh import measure_again
 from privynet_opt.characterization.job import TRAINING_SEED
 from privynet_opt.characterization.laboratory import Laboratory
+from privynet_opt.characterization.provenance import fidelities_alike
+from privynet_opt.characterization.schema import CLOUD_NOISE
+from privynet_opt.characterization.study_inputs import StudyInputs
 from privynet_opt.characterization.table import load_table
 from privynet_opt.errors import TableError
 from privynet_opt.networks.training import TrainingRecipe
@@ -123,6 +126,18 @@ def test_rows_of_another_recipe_or_of_other_images_are_not(known, tmp_path, monk
     recipe = replace(recipes.FROM_SCRATCH["standard"], decoder=longer)
     monkeypatch.setitem(recipes.FROM_SCRATCH, "standard", recipe)
     assert Laboratory(spec, tmp_path / "recipe").taken_over == {"screen": 3}
+
+
+def test_plain_rows_are_taken_over_where_noise_is_added_but_not_noisy_ones_of_before(known):
+    sidecar = known[0].table().sidecar
+    spec = load_study(known[0].output)
+    noisy = replace(spec, search_space=replace(spec.search_space, noise_std=(0.0, 1.0)))
+    own = StudyInputs.load(noisy).identity()
+    assert {"screen", "standard"} <= set(fidelities_alike(sidecar, own))
+    before = {**sidecar, "columns": {**sidecar["columns"], "noise_std": "of the noise"}}
+    assert "screen" in fidelities_alike(before, own)
+    assert "standard" not in fidelities_alike(before, own)
+    assert "standard" in fidelities_alike({**before, CLOUD_NOISE: own[CLOUD_NOISE]}, own)
 
 
 def test_a_table_that_would_lose_rows_is_not_written_over(known, tmp_path):

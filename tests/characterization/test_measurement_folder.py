@@ -10,6 +10,7 @@ import tomllib
 import pytest
 
 from privynet_opt.characterization.measurement_folder import MeasurementFolder
+from privynet_opt.characterization.schema import CLOUD_NOISE
 from privynet_opt.characterization.table_files import copy_study_file, write_table
 from privynet_opt.errors import OutputError, TableError
 from privynet_opt.files import write_atomically
@@ -79,6 +80,23 @@ def test_a_folder_belongs_to_one_provenance(tmp_path):
     folder.claim({"weights": "a", "images": {"score": "b"}})
     with pytest.raises(TableError, match="the same images, but"):
         folder.claim({"weights": "a", "images": {"score": "c"}})
+
+
+def test_noise_may_be_added_to_a_folder_but_not_to_rows_that_learnt_of_another(tmp_path):
+    plain, once = {"weights": "a"}, {"weights": "a", CLOUD_NOISE: "once"}
+    trained = {**ROW, "fidelity": "standard", "training_seed": 1}
+    folder = MeasurementFolder(tmp_path / "plain")
+    folder.claim(plain)
+    folder.add(trained)
+    folder.claim(once)
+    folder.add({**trained, "noise_std": 0.5, "feature_bits": 32})
+    folder.claim(once)
+    folder.claim(plain)  # and out of the study again
+    folder = MeasurementFolder(tmp_path / "before")
+    folder.claim(plain)
+    folder.add({**trained, "noise_std": 0.5, "feature_bits": 32})
+    with pytest.raises(TableError, match="the same cloud_noise, but"):
+        folder.claim(once)
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,8 @@ def test_a_cloud_gets_noisy_features_of_each_image_once_and_of_no_mirrored_one(
         codes = ways[2].received(before, generator_on(before.device, 0))
         torch.testing.assert_close(arrived[:, coded], codes, atol=2e-3, rtol=2e-3)
         assert float((codes - before).abs().max()) > 0.01
+    asked = trained_on(monkeypatch, bank, step, train, "full", kept[:1], ways[:1])
+    assert asked["mirrored"] is None
     # Without any, the features stay as they are.
     plainly = trained_on(monkeypatch, bank, step, train, "standard", [KEPT], [sent(bank, 32, 0.0)])
     torch.testing.assert_close(plainly["features"].float(), true[:, KEPT])
