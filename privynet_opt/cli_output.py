@@ -93,21 +93,16 @@ def print_audit(audit: Audit, table: Path) -> None:
         print("\n".join(aligned(spreads, "<>>>")))
 
 
-def print_validation(
-    validation: Validation, answer: OptimizationResult, extended: Path | None
-) -> None:
-    """Print predictions against fresh measurements, and what follows from them.
+def print_validation(validation: Validation) -> None:
+    """Print predictions against fresh measurements.
 
     Args:
         validation: The comparison.
-        answer: The result once the measurements are part of the table.
-        extended: Folder of the extended study; None where the measurements do not belong to it.
     """
     from privynet_opt.characterization.schema import is_dearer
     from privynet_opt.metrics import PREDICTED
-    from privynet_opt.report.verdict import verdict
     from privynet_opt.report.words import format_interval, format_value, topologies_in_words
-    from privynet_opt.validation import told_of_earlier
+    from privynet_opt.validation import keep_every_limit, told_of_earlier
 
     points = validation.points
     how = f"{validation.fidelity}, seed {validation.training_seed}"
@@ -123,13 +118,29 @@ def print_validation(
             value = format_value(target, float(point[target]))
             rows.append((name, target, value, interval, measured + outside, said))
     print("\n".join(aligned(rows, "<<>>><")))
-    kept = sum(not broken for broken in points["broken"])
-    state = "keeps every limit" if validation.holds else f"breaks {points['broken'].iloc[0]}"
+    kept, first = keep_every_limit(points), points.iloc[0]
+    state = "keeps every limit" if kept[0] else f"breaks {first['broken']}"
+    if not kept[0] and not first["broken"]:
+        state = f"breaks no limit, but leaves {first['undecided']} undecided"
     if is_dearer(validation.predicted_fidelity, validation.fidelity):
         less = f"attacks and learns less than the {validation.predicted_fidelity} that is predicted"
         state += f" at {validation.fidelity}, which {less}"
-    said = f"The recommended topology {state}; of {len(points)} measured, {kept} keep every limit."
-    print("\n".join(wrapped(f"{said} {told_of_earlier(points)}".rstrip())))
+    said = f"The recommended topology {state}; of {len(points)} measured, {sum(kept)} keep every"
+    print("\n".join(wrapped(f"{said} limit. {told_of_earlier(points)}".rstrip())))
+
+
+def print_answer_after(
+    validation: Validation, answer: OptimizationResult, extended: Path | None
+) -> None:
+    """Print what follows from fresh measurements.
+
+    Args:
+        validation: The comparison.
+        answer: The result once the measurements are part of the table.
+        extended: Folder of the extended study; None where the measurements do not belong to it.
+    """
+    from privynet_opt.report.verdict import verdict
+
     if not validation.same_source:
         print(
             "Images, weights or recipe are not those of the study's table: nothing was added to it."

@@ -47,10 +47,10 @@ METRICS: Mapping[str, Metric] = {
     "local_macs": Metric("multiply-adds", "macs"),
     "local_flops": Metric("FLOPs, two per multiply-add", "flops"),
 }
+"""Every metric by name; the only names an objective or a constraint can have."""
 
 PRIVACY_LOSSES = tuple(name for name in PREDICTED if METRICS[name].is_privacy_loss)
 """What attackers are measured by."""
-"""Every metric by name; the only names an objective or a constraint can have."""
 
 
 def check_metric(name: str, thing: str) -> str:

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from privynet_opt.study_spec import StudySpec
 
 
+ROUNDING = 1e-5
+"""Share by which a value of the table, of six digits, may exceed the same one measured again."""
+
+
 @dataclass(frozen=True)
 class Validation:
     """Predictions against fresh measurements.
@@ -61,7 +65,7 @@ class Validation:
 
     @property
     def holds(self) -> bool:
-        """Whether the recommended topology keeps every limit as measured."""
+        """Whether the recommended topology breaks no limit as measured."""
         return not self.points["broken"].iloc[0]
 
 
@@ -193,7 +197,8 @@ def compare(
             f"measured_{target}": measured,
             f"inside_{target}": (lower <= measured) & (measured <= upper),
         }
-    columns["earlier"] = (strongest > rows[list(PREDICTED)].to_numpy()).any(axis=1).to_numpy()
+    fresh = rows[list(PREDICTED)].to_numpy() * (1 + ROUNDING)
+    columns["earlier"] = (strongest > fresh).any(axis=1).to_numpy()
     measurable = [c for c in constraints if c.metric in PREDICTED]
     for name, limits in (
         ("broken", [c for c in measurable if c in decided]),
@@ -204,6 +209,15 @@ def compare(
             for _, row in strongest.iterrows()
         ]
     return pd.DataFrame(columns)
+
+
+def keep_every_limit(points: pd.DataFrame) -> list[bool]:
+    """Return which topologies are known to keep every limit.
+
+    Args:
+        points: From `compare`.
+    """
+    return [not row["broken"] and not row["undecided"] for _, row in points.iterrows()]
 
 
 def told_of_earlier(points: pd.DataFrame) -> str:
@@ -244,10 +258,13 @@ def add_to_study(
         return None
     is_shipped = spec.argument == spec.name
     path = copy_study(spec, copy) if is_shipped else table.path
+    trained, closed = validation.measured.rows, _new_closed_forms(validation.measured, table)
     told = {"fidelity": validation.fidelity, "training_seed": validation.training_seed}
-    rows = [*validation.measured.rows, *_new_closed_forms(validation.measured, table)]
-    extension = {**told, "rows": len(rows), **validation.measured.circumstances}
-    extend_table(path, rows, [extension])
+    extensions = [{**told, "rows": len(trained), **validation.measured.circumstances}]
+    if closed:
+        told = {"fidelity": "screen", "rows": len(closed)}
+        extensions.append({**told, **validation.measured.circumstances})
+    extend_table(path, [*trained, *closed], extensions)
     return path.parent
 
 

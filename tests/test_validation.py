@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -61,6 +63,10 @@ def test_limits_are_checked_on_measurements_and_intervals_told_apart():
     assert found["inside_accuracy"].tolist() == [True, False]
     assert found["measured_psnr_db"].tolist() == [15.2, 16.1]
     assert told_of_earlier(found) == ""
+    again = known(*(float(f"{value:.6g}") for value in (15.20000449, 16.1)))
+    rows = rows.assign(psnr_db=[15.20000449 - 1e-5, 16.1])  # six digits of it are in the table
+    found = compare(points(15.0, 15.5), rows, again, limits, limits)
+    assert told_of_earlier(found) == ""
 
 
 def test_an_attack_that_recovered_more_before_counts_against_the_limits(capsys):
@@ -73,7 +79,7 @@ def test_an_attack_that_recovered_more_before_counts_against_the_limits(capsys):
     assert not found["inside_psnr_db"].iloc[0]
     assert not found["inside_psnr_db"].iloc[1]
     validation = Validation(found, "standard", "standard", 1, None, same_source=True)
-    print_validation(validation, None, None)  # type: ignore[arg-type]
+    print_validation(validation)
     said = "An earlier attack recovered more of 1 of these topologies than the fresh ones"
     assert said in " ".join(capsys.readouterr().out.split())
 
@@ -92,7 +98,7 @@ def test_a_cheaper_attack_than_predicted_does_not_pass_for_the_predicted_one(cap
         ("standard", "keeps every limit; of 1 measured, 1 keep every limit."),
     ):
         validation = Validation(found, predicted, "standard", 1, None, same_source=True)
-        print_validation(validation, None, None)  # type: ignore[arg-type]
+        print_validation(validation)
         assert said in " ".join(capsys.readouterr().out.split())
 
 
@@ -107,7 +113,12 @@ def test_an_accuracy_that_a_cheaper_network_does_not_reach_is_undecided(capsys) 
     found = compare(points(15.0), rows.assign(psnr_db=15.0), None, limits, decided)
     validation = Validation(found, "full", "standard", 1, None, same_source=True)
     assert validation.holds
-    print_validation(validation, None, None)  # type: ignore[arg-type]
-    assert "undecided: accuracy >= 0.6" in capsys.readouterr().out
-    check = validation_check(validation, found.iloc[0])
-    assert check.level == "watch" and "does not decide accuracy >= 0.6" in check.text
+    print_validation(validation)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "undecided: accuracy >= 0.6" in printed
+    assert "breaks no limit, but leaves accuracy >= 0.6 undecided" in printed
+    assert "of 1 measured, 0 keep every limit" in printed
+    for judged in (validation, replace(validation, same_source=False)):
+        check = validation_check(judged, found.iloc[0])
+        assert check.title == "A fresh attack breaks no limit, and leaves one undecided"
+        assert check.level == "watch" and "does not decide accuracy >= 0.6" in check.text

@@ -127,7 +127,7 @@ def run(asked: argparse.Namespace) -> int:
 def _tell_of_extended_copy(spec: StudySpec, copy: Path) -> None:
     if spec.argument == spec.name and copy.is_dir():
         print(
-            f"privynet-opt: measurements that `validate` added to a copy of {spec.name} do not "
+            f"privynet-opt: measurements that `validate` added to the study in {copy} do not "
             f"count here; --study {copy} counts them",
             file=sys.stderr,
         )

@@ -52,8 +52,7 @@ def validate(asked: argparse.Namespace) -> int:
     """
     from privynet_opt.api import reopen
     from privynet_opt.characterization.gallery_store import copy_gallery
-    from privynet_opt.cli_output import print_validation
-    from privynet_opt.errors import OutputError
+    from privynet_opt.cli_output import print_answer_after, print_validation
     from privynet_opt.save import save_validation
     from privynet_opt.validation import add_to_study
 
@@ -67,23 +66,20 @@ def validate(asked: argparse.Namespace) -> int:
         output=asked.result / "validation",
         skip_bad=asked.skip_bad,
     )
-    assert validation.measured is not None  # it was measured just now
-    pictures, failure, extended = validation.measured.gallery, None, None
-    try:
-        extended = add_to_study(validation, result.spec, result.table, asked.result / EXTENDED_COPY)
-    except OutputError as error:
-        failure = error  # what was measured is told and kept all the same
+    print_validation(validation)  # told and kept, whatever cannot be written after it
+    save_validation(validation, asked.result)
+    extended = add_to_study(validation, result.spec, result.table, asked.result / EXTENDED_COPY)
     answer = result if extended is None else reopen(asked.result, extended)
-    if validation.same_source or not (asked.result / GALLERY).exists():
+    assert validation.measured is not None  # it was measured just now
+    pictures = validation.measured.gallery
+    if validation.same_source:
         copy_gallery(pictures, asked.result / GALLERY)
-    else:  # of other originals or another network than those that lie there
+    else:  # pictures of other images, or by another network or recipe, are not for later reports
         answer = replace(answer, galleries=(pictures, *answer.galleries))
     answer = replace(answer, validation=validation)
     if extended is not None:
-        answer.save(asked.result)
-    save_validation(validation, asked.result)
+        answer.save(asked.result)  # a saved answer is of no validation
+        save_validation(validation, asked.result)
     answer.report(asked.result / "report.html")
-    print_validation(validation, answer, extended)
-    if failure is not None:
-        raise failure
+    print_answer_after(validation, answer, extended)
     return OK if validation.holds else LIMIT_BROKEN

@@ -106,7 +106,13 @@ def _measured(result: OptimizationResult) -> Check:
             "The recommended topology's own measurement breaks a limit",
             f"{said}: {measured_by(best)}. Broken: {', '.join(map(str, broken))}.",
         )
-    return Check("good", "The recommended topology was measured", f"{said}: {measured_by(best)}.")
+    text = f"{said}: {measured_by(best)}."
+    open_still = [c for c in result.constraints if c.metric in PREDICTED and _breaks(best, c)]
+    if open_still:
+        limits = ", ".join(map(str, open_still))
+        text += f" It is predicted for {predicted}, which learns more: {limits} is undecided."
+        return Check("watch", "The recommended topology's measurement leaves a limit open", text)
+    return Check("good", "The recommended topology was measured", text)
 
 
 def measured_by(best: Any) -> str:

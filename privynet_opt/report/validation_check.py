@@ -9,7 +9,7 @@ from privynet_opt.metrics import PREDICTED
 from privynet_opt.report.check import Check
 from privynet_opt.report.words import format_interval, format_value, label, topologies_in_words
 from privynet_opt.search_space import TOPOLOGY_COLUMNS
-from privynet_opt.validation import told_of_earlier
+from privynet_opt.validation import keep_every_limit, told_of_earlier
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ def validation_check(validation: Validation, best: pd.Series[Any] | None) -> Che
     """
     points = validation.points
     first = points.iloc[0]
-    kept = sum(not broken for broken in points["broken"])
+    kept = sum(keep_every_limit(points))
     inside = sum(int(points[f"inside_{target}"].sum()) for target in PREDICTED)
     said = "; ".join(
         f"{label(target)} {format_value(target, float(first[f'measured_{target}']))}, predicted "
@@ -43,15 +43,17 @@ def validation_check(validation: Validation, best: pd.Series[Any] | None) -> Che
         text += f" They were predictions for {validation.predicted_fidelity}."
     if not validation.same_source:
         text += " Images, weights or recipe were not those of the table."
+    if first["undecided"]:
+        text += f" It does not decide {first['undecided']}: its cloud network learnt less."
     if not validation.holds:
         return Check("act", "A fresh attack breaks a limit", f"{text} Broken: {first['broken']}.")
     if best is None or any(best[name] != first[name] for name in TOPOLOGY_COLUMNS):
         return Check("watch", "What is recommended now was not attacked afresh", text)
+    if first["undecided"]:
+        return Check("watch", "A fresh attack breaks no limit, and leaves one undecided", text)
     if not validation.same_source:
         title = "A fresh attack confirms the limits, on other images or by another recipe"
         return Check("watch", title, text)
-    if first["undecided"]:
-        text += f" It does not decide {first['undecided']}: its cloud network learnt less."
     if is_dearer(validation.predicted_fidelity, validation.fidelity):
         title = f"A fresh attack confirms the limits, at {validation.fidelity} only"
         return Check("watch", title, text)

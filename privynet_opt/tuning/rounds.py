@@ -221,7 +221,7 @@ class Tuning:
         which of noisy features may recover more than a decoder.
         """
         closed = [(t, "screen") for t, fidelity in pairs if not t.is_sent_plainly]
-        pairs = list(dict.fromkeys([*closed, *pairs]))
+        pairs = list(dict.fromkeys([*pairs, *closed]))
         last, n_missing = self.budget.spent, 0
 
         def may_begin(fidelity: str) -> bool:

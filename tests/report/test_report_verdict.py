@@ -154,6 +154,8 @@ def test_a_cheaper_measurement_than_predicted_does_not_break_a_limit_on_accuracy
     for predicted, is_broken in (("standard", True), ("full", False)):
         worse.proxies.fidelity = predicted
         assert (title in titles(worse, "act")) == is_broken
+        left_open = "The recommended topology's measurement leaves a limit open"
+        assert (left_open in titles(worse, "watch")) != is_broken
 
 
 def test_extrapolation_is_worth_a_warning(result):

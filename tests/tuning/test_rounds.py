@@ -245,9 +245,7 @@ def noisy(one_model, tmp_path_factory):
 def test_bits_and_noise_are_screened_plainly_and_trained_far_apart(noisy):
     _, laboratory = noisy
     first = laboratory.order.index(laboratory.trained[0])
-    begun = [topology for topology, fidelity in laboratory.order[:first] if fidelity == "screen"]
-    plain = {topology.sent_plainly() for topology in begun}
-    assert plain.issubset(begun) and len(begun) <= len(plain) + N_INITIAL
+    assert all(topology.is_sent_plainly for topology, _ in laboratory.order[:first])
     begun = [topology for topology, _ in laboratory.trained[:N_INITIAL]]
     assert {topology.feature_bits for topology in begun} == {32, 4}
     assert {0.0, 2.0} <= {topology.noise_std for topology in begun}
