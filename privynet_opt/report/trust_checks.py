@@ -82,10 +82,11 @@ def _attackers(result: OptimizationResult) -> Check:
             "Predictions are for attackers trained to convergence",
             f"{rows}; cheaper ones help to predict it.",
         )
+    dearer = "too few are" if n_such < len(trained) else "none is"
     return Check(
         "watch",
         "Attackers were trained by a short recipe",
-        f"{rows}, and none is of a dearer one. A decoder trained to convergence recovers 0.4 to "
+        f"{rows}, and {dearer} of a dearer one. A decoder trained to convergence recovers 0.4 to "
         "2.4 dB more than a short recipe: leave that much room, or measure the choice at "
         f"{FIDELITIES[-1]}.",
     )

@@ -236,6 +236,11 @@ def test_short_recipes_alone_are_worth_a_warning():
     result = fake_result()
     assert "Predictions are for attackers trained to convergence" in titles(result, "good")
     result.proxies.fidelity = "standard"
+    for said in ("too few are of a dearer one", "none is of a dearer one"):
+        (text,) = (c.text for c in health_checks(result) if "short recipe" in c.title)
+        assert said in text
+        trained = result.table.trained
+        result.table.trained = trained[trained["fidelity"] == "standard"]
     assert "Attackers were trained by a short recipe" in titles(result, "watch")
 
 
