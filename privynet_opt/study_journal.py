@@ -46,10 +46,8 @@ def read_trials(path: Path, name: str, n_trials: int) -> BaseStorage:
         OutputError: If the journal cannot be read, or has fewer.
     """
     try:
-        whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
-        log = _JournalText(whole.splitlines())
         with quiet_optuna():
-            study = optuna.load_study(study_name=name, storage=JournalStorage(log))
+            study = optuna.load_study(study_name=name, storage=_read(path))
     except KeyError as error:
         raise _no_trials(path, n_trials, f"it has no {name}") from error
     except (OSError, ValueError, TypeError) as error:
@@ -89,11 +87,16 @@ def keep_in_storage(study: optuna.Study, path: Path) -> bool:
 def _studies_in(path: Path) -> list[str]:
     """Return the names of the studies that a journal holds; none where there is no journal."""
     try:
-        log = _JournalText(path.read_text(encoding="utf-8").splitlines())
         with quiet_optuna():
-            return optuna.get_all_study_names(JournalStorage(log))
+            return optuna.get_all_study_names(_read(path))
     except (OSError, ValueError, TypeError, KeyError):
         return []
+
+
+def _read(path: Path) -> JournalStorage:
+    """Return what a journal holds; a last line that is being written, or was torn, is left out."""
+    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+    return JournalStorage(_JournalText(whole.splitlines()))
 
 
 def _is_kept_in(study: optuna.Study, path: Path) -> bool:

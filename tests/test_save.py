@@ -185,6 +185,8 @@ def test_a_journal_of_several_studies_gets_another_and_loses_none(
     for name in ("one", "two"):
         optuna.create_study(storage=storage, study_name=name)
     for _ in range(2):  # the second time it is there
+        with path.open("a") as stream:
+            stream.write('{"op_code":')  # another worker writes, or was killed at it
         toy_result.save(tmp_path)
         names = set(optuna.get_all_study_names(storage))
         assert names == {"one", "two", toy_result.study.study_name}

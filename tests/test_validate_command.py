@@ -30,6 +30,24 @@ from privynet_opt.validation import (
 LIMITS = ("--constraint", "psnr_db <= 17.5", "--constraint", "local_flops <= 1e6")
 
 
+def answered(study: Path, tmp_path: Path) -> Path:
+    """Return the folder of an answer."""
+    out = tmp_path / "out"
+    assert main(["run", "--study", str(study), "--output", str(out), *LIMITS]) == 0
+    return out
+
+
+def change(monkeypatch: pytest.MonkeyPatch, rows: str, **values: float) -> None:
+    """Have other values measured, in ``rows`` or in ``screened``."""
+    honest = fresh.measure_again
+
+    def changed(*arguments):
+        found = honest(*arguments)
+        return replace(found, **{rows: tuple({**row, **values} for row in getattr(found, rows))})
+
+    monkeypatch.setattr(fresh, "measure_again", changed)
+
+
 @pytest.fixture
 def measured_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]]:
     """Stand in for training: every topology leaks 1 dB more than its study says."""
@@ -68,8 +86,7 @@ def measured_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[
 def test_validate_measures_tells_extends_the_study_and_answers_anew(
     fitted_toy: Path, tmp_path: Path, measured_anew, capsys: pytest.CaptureFixture[str]
 ):
-    out = tmp_path / "out"
-    assert main(["run", "--study", str(fitted_toy), "--output", str(out), *LIMITS]) == 0
+    out = answered(fitted_toy, tmp_path)
     before = load_table(fitted_toy / "characterization.csv")
     capsys.readouterr()
     code = main(["validate", str(out), "--neighbours", "2"])
@@ -143,8 +160,7 @@ def test_copying_a_study_again_has_no_moment_without_what_was_added(
 def test_measurements_of_another_source_are_told_and_not_added(
     fitted_toy: Path, tmp_path: Path, monkeypatch, measured_anew, capsys, part
 ):
-    out = tmp_path / "out"
-    assert main(["run", "--study", str(fitted_toy), "--output", str(out), *LIMITS]) == 0
+    out = answered(fitted_toy, tmp_path)
     honest = fresh.measure_again
 
     def otherwise(*arguments):
@@ -173,15 +189,8 @@ def test_measurements_of_another_source_are_told_and_not_added(
 def test_a_broken_limit_has_an_exit_code_of_its_own(
     fitted_toy: Path, tmp_path: Path, monkeypatch, measured_anew, capsys
 ):
-    out = tmp_path / "out"
-    assert main(["run", "--study", str(fitted_toy), "--output", str(out), *LIMITS]) == 0
-    honest = fresh.measure_again
-
-    def leaking(*arguments):
-        found = honest(*arguments)
-        return replace(found, rows=tuple({**row, "psnr_db": 30.0} for row in found.rows))
-
-    monkeypatch.setattr(fresh, "measure_again", leaking)
+    out = answered(fitted_toy, tmp_path)
+    change(monkeypatch, "rows", psnr_db=30.0)
     assert main(["validate", str(out), "--neighbours", "0"]) == 4
     printed = capsys.readouterr().out
     assert "violated: psnr_db <= 17.5" in printed
@@ -243,15 +252,8 @@ def test_fresh_networks_measure_the_digits_as_the_first_ones_did(tmp_path: Path,
 def test_a_closed_form_that_recovers_more_than_the_fresh_decoder_is_the_measurement(
     fitted_toy: Path, tmp_path: Path, monkeypatch, measured_anew
 ):
-    out = tmp_path / "out"
-    assert main(["run", "--study", str(fitted_toy), "--output", str(out), *LIMITS]) == 0
-    honest = fresh.measure_again
-
-    def rescued(*arguments):
-        found = honest(*arguments)
-        return replace(found, screened=tuple({**r, "psnr_db": 30.0} for r in found.screened))
-
-    monkeypatch.setattr(fresh, "measure_again", rescued)
+    out = answered(fitted_toy, tmp_path)
+    change(monkeypatch, "screened", psnr_db=30.0)
     assert main(["validate", str(out), "--neighbours", "0"]) == 4
     (point,) = json.loads((out / "validation.json").read_text())["points"]
     assert point["measured_psnr_db"] == 30.0 and point["broken"] == "psnr_db <= 17.5"
@@ -277,8 +279,7 @@ def test_closed_forms_that_the_table_lacks_are_added_to_it(tmp_path: Path, measu
 def test_pictures_of_other_images_stay_apart(
     fitted_toy: Path, tmp_path: Path, monkeypatch, measured_anew
 ):
-    out = tmp_path / "out"
-    assert main(["run", "--study", str(fitted_toy), "--output", str(out), *LIMITS]) == 0
+    out = answered(fitted_toy, tmp_path)
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "originals.txt").write_text("the same")
     honest = fresh.measure_again
@@ -298,8 +299,7 @@ def test_pictures_of_other_images_stay_apart(
 def test_what_was_measured_is_told_and_kept_where_the_table_cannot_be_written(
     fitted_toy: Path, tmp_path: Path, monkeypatch, measured_anew, capsys
 ):
-    out = tmp_path / "out"
-    assert main(["run", "--study", str(fitted_toy), "--output", str(out), *LIMITS]) == 0
+    out = answered(fitted_toy, tmp_path)
 
     def full(*_):
         raise OutputError("the disk must have room. Free some.")
