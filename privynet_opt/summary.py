@@ -112,7 +112,7 @@ def _values(result: OptimizationResult, best: pd.Series) -> list[tuple[str, ...]
 
 
 def _privacy_lines(result: OptimizationResult, psnr_db: float) -> list[str]:
-    scale = ", ".join(f"{name} {db:g}" for name, db in readable_scale(result.table))
+    scale = ", ".join(f"{name} {db:.1f}" for name, db in readable_scale(result.table))
     if not scale:
         return ["psnr_db is privacy loss: how well an attacker recovers images; higher is worse"]
     value = format_value("psnr_db", psnr_db)

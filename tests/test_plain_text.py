@@ -6,7 +6,14 @@ import pytest
 
 from privynet_opt.plain_text import aligned, likeness, wrapped
 
-CIFAR = SimpleNamespace(sidecar={"data": {"name": "cifar10"}})
+SCALE = {
+    "mean image": 12.7,
+    "label only": 13.1,
+    "4×4 thumbnail": 17.5,
+    "8×8 thumbnail": 20.2,
+    "16×16 thumbnail": 24.5,
+}
+CIFAR = SimpleNamespace(sidecar={"data": {"psnr_scale_db": SCALE}})
 
 
 @pytest.mark.parametrize(

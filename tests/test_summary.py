@@ -13,6 +13,8 @@ from privynet_opt.summary import (
     verdict_lines,
 )
 
+SCALE = {"4×4 thumbnail": 17.5, "mean image": 12.649, "label only": 13.1}
+
 
 def test_the_verdict_gives_every_limit_its_margin(toy_result: OptimizationResult) -> None:
     best = toy_result.best
@@ -49,12 +51,12 @@ def test_what_is_measured_says_at_which_fidelity_and_by_which_attack(
 
 
 def test_a_known_scale_is_printed_with_the_recommendation(toy_result: OptimizationResult) -> None:
-    sidecar = {**toy_result.table.sidecar, "data": {"name": "cifar10"}}
+    sidecar = {**toy_result.table.sidecar, "data": {"name": "toy", "psnr_scale_db": SCALE}}
     known = replace(toy_result, table=replace(toy_result.table, sidecar=sidecar))
     text = " ".join(" ".join(verdict_lines(known)).split())
     assert toy_result.best is not None
     assert f"{toy_result.best['psnr_db']:.2f} dB of privacy loss is about a 4×4 thumbnail" in text
-    assert "mean image 12.7, label only 13.1, 4×4 thumbnail 17.5" in text
+    assert "in dB: mean image 12.6, label only 13.1, 4×4 thumbnail 17.5" in text
     assert max(map(len, summary_lines(known))) <= 100
 
 

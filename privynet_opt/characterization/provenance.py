@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from privynet_opt.characterization.psnr_scale import psnr_scale
 from privynet_opt.characterization.recipes import describe
 from privynet_opt.characterization.schema import CLOUD_NOISE, FIDELITIES, TRAINED_FIDELITIES
 from privynet_opt.cost import CutProfile
@@ -131,6 +132,7 @@ def sidecar(
                 name: len(getattr(splits, name)) for name in ("cloud", "attacker", "score")
             },
             "sha256": own["images"],
+            "psnr_scale_db": psnr_scale(splits),
         },
         "fidelities": own["recipes"],
         "measured": circumstances(device),

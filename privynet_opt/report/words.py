@@ -55,17 +55,6 @@ STRATEGIES = {
 }
 """Which filters each selection strategy keeps, to follow "keep 6 of 128 filters,"."""
 
-READABLE_SCALES_DB = {
-    "cifar10": (
-        ("mean image", 12.7),
-        ("label only", 13.1),
-        ("4×4 thumbnail", 17.5),
-        ("8×8 thumbnail", 20.2),
-        ("16×16 thumbnail", 24.5),
-    )
-}
-"""What a mean per-image PSNR amounts to, by data set; measured on CIFAR-10's test images."""
-
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -213,17 +202,13 @@ def plain_numbers(values: Iterable[float], decimals: int = 6) -> list[float | in
 
 
 def readable_scale(table: Any) -> tuple[tuple[str, float], ...]:
-    """Return what PSNR values amount to on the table's data, or nothing where not measured.
+    """Return what PSNR values amount to on the table's scored images.
 
     Args:
-        table: A `CharacterizationTable`; ``sidecar["data"]["psnr_scale_db"]`` (name to dB) is used
-            where present, else `READABLE_SCALES_DB`.
+        table: A `CharacterizationTable`, whose sidecar tells what `psnr_scale` measured.
 
     Returns:
-        Pairs of name and dB, ascending.
+        Pairs of name and dB, ascending; none where that was not measured.
     """
-    data = table.sidecar.get("data", {})
-    own = data.get("psnr_scale_db")
-    if own:
-        return tuple(sorted(((str(k), float(v)) for k, v in own.items()), key=lambda p: p[1]))
-    return READABLE_SCALES_DB.get(str(data.get("name", "")), ())
+    scale = table.sidecar.get("data", {}).get("psnr_scale_db", {})
+    return tuple(sorted(((str(k), float(v)) for k, v in scale.items()), key=lambda p: p[1]))

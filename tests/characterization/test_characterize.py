@@ -119,6 +119,8 @@ def test_sidecar_tells_network_data_recipes_and_exact_costs(measured):
     assert table.sidecar["network"]["weights_sha256"] == load_backbone("small_cnn").weights_sha256
     assert table.sidecar["data"]["n_images"] == {"cloud": 450, "attacker": 450, "score": 250}
     assert table.sidecar["fidelities"]["standard"]["decoder"]["max_epochs"] > 0
+    scale = table.sidecar["data"]["psnr_scale_db"]
+    assert scale["mean image"] < min(scale["label only"], scale["4×4 thumbnail"])
     first = table.cuts["conv1"]
     assert int(cut_costs(first, 4)["local_macs"]) == 9 * 3 * 4 * 8 * 8
 

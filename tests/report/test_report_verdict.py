@@ -107,7 +107,7 @@ def test_the_ruler_puts_the_interval_between_its_marks(result):
 
 def test_there_is_no_ruler_without_a_measured_scale():
     result = fake_result()
-    result.table.sidecar["data"]["name"] = "my photographs"
+    del result.table.sidecar["data"]["psnr_scale_db"]
     assert verdict(result).ruler is None
 
 
