@@ -100,6 +100,7 @@ def print_validation(validation: Validation) -> None:
         validation: The comparison.
     """
     from privynet_opt.characterization.schema import is_dearer
+    from privynet_opt.label_knowledge import told_of_labels
     from privynet_opt.metrics import PREDICTED
     from privynet_opt.report.words import format_interval, format_value, topologies_in_words
     from privynet_opt.validation import keep_every_limit, told_of_earlier
@@ -117,6 +118,9 @@ def print_validation(validation: Validation) -> None:
             outside = "" if point[f"inside_{target}"] else " (outside)"
             value = format_value(target, float(point[target]))
             rows.append((name, target, value, interval, measured + outside, said))
+        known = format_value("psnr_db", float(point["label_aware_psnr_db"]))
+        broken = f"violated: {point['label_aware_broken']}" if point["label_aware_broken"] else ""
+        rows.append(("", "psnr_db, label known", "", "", known, broken))
     print("\n".join(aligned(rows, "<<>>><")))
     kept, first = keep_every_limit(points), points.iloc[0]
     state = "keeps every limit" if kept[0] else f"breaks {first['broken']}"
@@ -126,7 +130,8 @@ def print_validation(validation: Validation) -> None:
         less = f"attacks and learns less than the {validation.predicted_fidelity} that is predicted"
         state += f" at {validation.fidelity}, which {less}"
     said = f"The recommended topology {state}; of {len(points)} measured, {sum(kept)} keep every"
-    print("\n".join(wrapped(f"{said} limit. {told_of_earlier(points)}".rstrip())))
+    told = (f"{said} limit.", told_of_earlier(points), told_of_labels(points))
+    print("\n".join(wrapped(" ".join(filter(None, told)))))
 
 
 def print_answer_after(

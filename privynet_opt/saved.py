@@ -86,6 +86,7 @@ def read_validation(directory: Path) -> Validation | None:
     """
     import pandas as pd
 
+    from privynet_opt.label_knowledge import UNKNOWN
     from privynet_opt.validation import Validation
 
     path = directory / VALIDATION
@@ -93,7 +94,7 @@ def read_validation(directory: Path) -> Validation | None:
         return None
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-        defaults = {**SENDING_DEFAULTS, "earlier": False, "undecided": ""}
+        defaults = {**SENDING_DEFAULTS, "earlier": False, "undecided": "", **UNKNOWN}
         return Validation(
             points=pd.DataFrame([{**defaults, **point} for point in said["points"]]),
             predicted_fidelity=said["predicted_fidelity"],

@@ -20,6 +20,7 @@ from privynet_opt.arguments import (
 from privynet_opt.candidates import decided_by, strongest_leaks
 from privynet_opt.characterization.schema import TRAINED_FIDELITIES
 from privynet_opt.errors import DataError, OutputError, StudyError
+from privynet_opt.label_knowledge import UNKNOWN, with_label_aware
 from privynet_opt.metrics import PREDICTED, PRIVACY_LOSSES
 from privynet_opt.search_space import TOPOLOGY_COLUMNS
 from privynet_opt.topology import LocalTopology
@@ -47,7 +48,7 @@ class Validation:
             before, of the same images and weights, recovered more than the fresh ones, so that a
             privacy loss is measured by it; ``broken``, the limits that the measurement breaks;
             ``undecided``, those on accuracy that a cheaper cloud network than the predicted one
-            does not reach.
+            does not reach; and the columns of `label_knowledge.with_label_aware`.
         predicted_fidelity: Of the predictions and their intervals.
         fidelity: Of the measurements.
         training_seed: Seed of their networks, which no row of the table had.
@@ -129,8 +130,10 @@ def validate(
         rows[loss] = np.fmax(rows[loss], closed[loss])
     known = strongest_leaks(chosen, table) if measured.is_of(table.sidecar) else None
     decided = decided_by(result.constraints, fidelity, predicted)
+    points = compare(chosen, rows, known, result.constraints, decided)
+    informed = pd.DataFrame(measured.label_aware)
     return Validation(
-        points=compare(chosen, rows, known, result.constraints, decided),
+        points=with_label_aware(points, informed, result.constraints),
         predicted_fidelity=predicted,
         fidelity=fidelity,
         training_seed=seed,
@@ -180,7 +183,7 @@ def compare(
         decided: Those of them that the measurement decides.
 
     Returns:
-        The columns of `Validation.points`.
+        The columns of `Validation.points`, nobody having attacked with labels.
     """
     strongest = rows[list(PREDICTED)].reset_index(drop=True)
     if known is not None:
@@ -208,7 +211,7 @@ def compare(
             ", ".join(str(c) for c in limits if c.violation(row[c.metric]) > 0)
             for _, row in strongest.iterrows()
         ]
-    return pd.DataFrame(columns)
+    return pd.DataFrame({**columns, **UNKNOWN})
 
 
 def keep_every_limit(points: pd.DataFrame) -> list[bool]:

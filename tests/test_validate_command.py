@@ -57,7 +57,7 @@ def measured_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[
         table = load_table(spec.table_path)
         calls.append({"fidelity": fidelity, "seed": training_seed, "rest": rest})
         known = table.screen.set_index(list(LOCAL_COLUMNS))
-        rows, screened = [], []
+        rows, screened, label_aware = [], [], []
         for t in topologies:
             row = known.loc[(t.cut_layer, t.kept_filters, t.selection_strategy, t.selection_seed)]
             leak = float(row["psnr_db"]) + 1.0
@@ -67,6 +67,7 @@ def measured_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[
                 | {"ridge_psnr_db": leak - 1.0, "decoder_psnr_db": leak, "decoder_epochs": 3}
                 | {"cloud_epochs": 3, "seconds": 1.0}
             )
+            label_aware.append({**vars(t), "psnr_db": leak + 0.25, "ssim": 0.4})
             screened.append({**vars(t), **row[["psnr_db", "ssim"]], "fidelity": "screen"})
         own = table.sidecar
         identity = {
@@ -75,9 +76,8 @@ def measured_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[
             "recipes": {name: own["fidelities"].get(name) for name in ("screen", fidelity)},
         }
         pictures = tmp_path / "pictures"
-        return FreshMeasurements(
-            tuple(rows), tuple(screened), identity, {"date": "today"}, pictures
-        )
+        measured = map(tuple, (rows, screened, label_aware))
+        return FreshMeasurements(*measured, identity, {"date": "today"}, pictures)
 
     monkeypatch.setattr(fresh, "measure_again", measure)
     return calls
@@ -103,7 +103,12 @@ def test_validate_measures_tells_extends_the_study_and_answers_anew(
     assert found["training_seed"] == before.rows["training_seed"].max() + 1
     assert len(new) == 3
     assert after.sidecar["network"] == before.sidecar["network"]
-    assert "fresh attack" in (out / "report.html").read_text()
+    page = (out / "report.html").read_text()
+    assert "fresh attack" in page and "An attacker who knows the label too" in page
+    first = found["points"][0]
+    assert first["label_aware_psnr_db"] == pytest.approx(first["measured_psnr_db"] + 0.25)
+    told = f"psnr_db, label known {first['label_aware_psnr_db']:.2f} dB"
+    assert told in " ".join(printed.split())
     front = json.loads((out / "front.json").read_text())
     assert front["answer_sha256"] == after.answer_sha256
     assert measured_anew[0]["fidelity"] == "full"  # the toy predicts standard

@@ -175,11 +175,11 @@ def reconstruct(decoder: Decoder, ridge: LinearDecoder, features: Tensor) -> Ten
         features: Standardised, shape ``(n, channels, grid, grid)``.
 
     Returns:
-        Reconstructions, shape ``(n, 3, image_size, image_size)``, clamped to [0, 1].
+        Reconstructions, shape ``(n, 3, image_size, image_size)``, not clamped.
     """
     parts = []
     for batch in torch.split(features, 256):
         seen = batch.float()
         with mixed_precision(features.device):
-            parts.append(decoder(seen, ridge.reconstruct(seen)).clamp(0, 1))
+            parts.append(decoder(seen, ridge.reconstruct(seen)))
     return torch.cat(parts)

@@ -13,6 +13,7 @@ from privynet_opt.characterization.bank import build_bank
 from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.gallery import Gallery
 from privynet_opt.characterization.job import measurement_key
+from privynet_opt.characterization.label_aware import measure_label_aware
 from privynet_opt.characterization.measure import measure_screen, measure_trained
 from privynet_opt.characterization.measurement_folder import MeasurementFolder
 from privynet_opt.characterization.provenance import (
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+LABEL_AWARE = "label_aware"
+"""Folder of what an attacker who knows the labels recovers, beside the other measurements."""
+
 
 @dataclass(frozen=True)
 class FreshMeasurements:
@@ -38,6 +42,8 @@ class FreshMeasurements:
 
     Attributes:
         rows: One per topology, by the columns of `schema.COLUMNS`.
+        label_aware: What an attacker recovers who knows the label too, by the columns of
+            `measure_label_aware`.
         screened: The closed forms of each likewise, rows of fidelity ``screen``: where features are
             noisy or images few they may recover more than a decoder that was trained.
         identity: What decides their values, from `provenance.identity`, as JSON holds it.
@@ -47,6 +53,7 @@ class FreshMeasurements:
 
     rows: tuple[Row, ...]
     screened: tuple[Row, ...]
+    label_aware: tuple[Row, ...]
     identity: dict[str, Any]
     circumstances: dict[str, Any]
     gallery: Path
@@ -80,7 +87,7 @@ def measure_again(
     searched: Mapping[tuple[str, int], tuple[int, ...]] | None = None,
     skip_bad: bool = False,
 ) -> FreshMeasurements:
-    """Attack topologies in closed form and by networks of their own; finished ones are kept.
+    """Attack in closed form, by networks of their own, and knowing labels; what is done is kept.
 
     Args:
         spec: The study.
@@ -96,7 +103,7 @@ def measure_again(
         skip_bad: Leave out files and sub-folders that cannot be read, and warn of them.
 
     Returns:
-        Both rows of each, in the order of the topologies.
+        All three rows of each, in the order of the topologies.
 
     Raises:
         PrivyNetOptError: If network, weights, images, device or folder are not usable.
@@ -105,28 +112,34 @@ def measure_again(
     inputs = StudyInputs.load(spec, data, weights, skip_bad)
     own = json.dumps(inputs.identity(), sort_keys=True)
     place = output / hashlib.sha256(own.encode()).hexdigest()[:12]
-    folder = MeasurementFolder(place)
-    keys = {
-        (topology, of): measurement_key(topology, of, training_seed)
-        for topology in topologies
-        for of in ("screen", fidelity)
-    }
-    missing = [pair for pair, key in keys.items() if not folder.has(key)]
-    for name in dict.fromkeys(topology.cut_layer for topology, _ in missing):
+    folder, informed = MeasurementFolder(place), MeasurementFolder(place / LABEL_AWARE)
+    closed = {topology: measurement_key(topology, "screen") for topology in topologies}
+    trained = {topology: measurement_key(topology, fidelity, training_seed) for topology in closed}
+    missing = [
+        topology
+        for topology, key in trained.items()
+        if not (folder.has(closed[topology]) and folder.has(key) and informed.has(key))
+    ]
+    for name in dict.fromkeys(topology.cut_layer for topology in missing):
         (cut,) = choose_cuts(inputs.cuts, [name])
         source = FeatureSource(inputs.backbone, cut, inputs.splits, checked, keep=True)
         bank = build_bank(source).with_searched(searched or {})
         gallery = Gallery(place / GALLERY, bank.score_images, bank.score_labels)
-        for topology, of in missing:
+        for topology in missing:
             if topology.cut_layer != name:
                 continue
-            if of == "screen":
+            if not folder.has(closed[topology]):
                 folder.add(measure_screen(bank, topology))
-            else:
-                folder.add(measure_trained(bank, topology, of, training_seed, gallery=gallery))
+            if not folder.has(trained[topology]):
+                folder.add(
+                    measure_trained(bank, topology, fidelity, training_seed, gallery=gallery)
+                )
+            if not informed.has(trained[topology]):
+                informed.add(measure_label_aware(bank, topology, fidelity, training_seed))
     return FreshMeasurements(
-        rows=tuple(folder.get(key) for (_, of), key in keys.items() if of == fidelity),
-        screened=tuple(folder.get(key) for (_, of), key in keys.items() if of == "screen"),
+        rows=tuple(map(folder.get, trained.values())),
+        screened=tuple(map(folder.get, closed.values())),
+        label_aware=tuple(map(informed.get, trained.values())),
         identity=json.loads(own),
         circumstances=circumstances(checked),
         gallery=place / GALLERY,

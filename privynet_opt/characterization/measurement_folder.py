@@ -72,9 +72,10 @@ class MeasurementFolder:
         """Store a finished measurement.
 
         Args:
-            row: The columns of `schema.COLUMNS`.
+            row: The columns of `schema.COLUMNS`, or those of an attack alone.
         """
-        assert all(row[n] is not None and math.isfinite(row[n]) for n in ("accuracy", "psnr_db"))
+        told = [row[name] for name in ("accuracy", "psnr_db") if name in row]
+        assert all(value is not None and math.isfinite(value) for value in told)
         write_atomically(self._path(row), json.dumps(row, indent=1, allow_nan=False) + "\n")
 
     def add_anonymity(self, cut_layer: str, entries: list[Row]) -> None:

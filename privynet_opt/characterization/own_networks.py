@@ -48,7 +48,7 @@ def attack(
     recipe = TRAINED["scratch"][fidelity]
     used, places = _shared(kept)
     features, images = attacker_set(bank, used, recipe.max_images)
-    mirrored = bank.mirrored("attacker", used) if _mirrors(bank, fidelity) else None
+    mirrored = bank.mirrored("attacker", used) if mirrors(bank, fidelity) else None
     ridges = [
         bank.ridge.decoder(own, None if way is None else way.error_power(_scored(bank, own)))
         for own, way in _ways(kept, sent)
@@ -98,7 +98,7 @@ def learn(
     features, labels = _cloud_set(bank, used, recipe.max_images)
     ways = [way for _, way in _ways(kept, sent)]
     are_noisy = all(way is not None and way.noise_std for way in ways)
-    is_mirrored = _mirrors(bank, fidelity) and not are_noisy
+    is_mirrored = mirrors(bank, fidelity) and not are_noisy
     mirrored = bank.mirrored("cloud", used) if is_mirrored else None
     if any(ways):
         features, mirrored = _sent_once(features, mirrored, places, ways, seed)
@@ -221,7 +221,13 @@ def _scored(bank: CutBank, kept: Sequence[int], way: Transmission | None = None)
     return seen if way is None else way.scored(seen)
 
 
-def _mirrors(bank: CutBank, fidelity: str) -> bool:
+def mirrors(bank: CutBank, fidelity: str) -> bool:
+    """Return whether networks of a fidelity see their training images mirrored as well.
+
+    Args:
+        bank: The cut.
+        fidelity: ``"standard"`` or ``"full"``.
+    """
     return fidelity in MIRRORING and bank.source.splits.mirrorable
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from privynet_opt.characterization.schema import is_dearer
+from privynet_opt.label_knowledge import told_of_labels
 from privynet_opt.metrics import PREDICTED
 from privynet_opt.report.check import Check
 from privynet_opt.report.words import format_interval, format_value, label, topologies_in_words
@@ -38,7 +39,7 @@ def validation_check(validation: Validation, best: pd.Series[Any] | None) -> Che
         f"{validation.fidelity}: {said}. Of {len(points)} topologies measured so, {kept} keep "
         f"every limit; {inside} of {len(PREDICTED) * len(points)} values lie inside their interval."
     )
-    text = f"{text} {told_of_earlier(points)}".rstrip()
+    text = " ".join(filter(None, (text, told_of_earlier(points), told_of_labels(points))))
     if validation.predicted_fidelity != validation.fidelity:
         text += f" They were predictions for {validation.predicted_fidelity}."
     if not validation.same_source:
@@ -54,6 +55,8 @@ def validation_check(validation: Validation, best: pd.Series[Any] | None) -> Che
     if not validation.same_source:
         title = "A fresh attack confirms the limits, on other images or by another recipe"
         return Check("watch", title, text)
+    if first["label_aware_broken"]:
+        return Check("watch", "A fresh attack breaks a limit where it knows the label", text)
     if is_dearer(validation.predicted_fidelity, validation.fidelity):
         title = f"A fresh attack confirms the limits, at {validation.fidelity} only"
         return Check("watch", title, text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from privynet_opt.characterization.psnr_scale import class_means, psnr_scale
+from privynet_opt.characterization.psnr_scale import psnr_scale
 from privynet_opt.datasets.image_set import ImageSet, Splits
 
 NAMES = ("dark", "bright")
@@ -51,8 +51,3 @@ def test_classes_of_different_size_count_by_their_images():
     attacker = flat([0.0, 0.0, 0.0, 0.8], [0, 0, 0, 1])
     scale = scale_of(attacker, flat([0.4], [0]))
     assert scale["mean image"] == pytest.approx(13.98, abs=0.02)  # 0.2 from the mean of all
-
-
-def test_a_class_without_images_is_guessed_as_the_mean_of_all():
-    means = class_means(flat([0.2, 0.4], [0, 0]))
-    assert means[1].mean().item() == pytest.approx(0.3, abs=0.01)

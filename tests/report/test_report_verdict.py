@@ -309,7 +309,7 @@ def test_what_a_fresh_attack_found_is_told(psnr_db, level, title):
     nothing = rows[["psnr_db", "ssim"]] * float("nan")
     points = compare(chosen, rows, nothing, result.constraints, result.constraints)
     result.validation = Validation(
-        points, "full", "full", 2, FreshMeasurements((), (), {}, {}, Path("gallery")), True
+        points, "full", "full", 2, FreshMeasurements((), (), (), {}, {}, Path("gallery")), True
     )
     (check,) = [c for c in health_checks(result) if "fresh attack" in c.title]
     assert (check.level, check.title) == (level, title)
