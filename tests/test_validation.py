@@ -12,6 +12,7 @@ from privynet_opt.candidates import decided_by
 from privynet_opt.cli_output import print_validation
 from privynet_opt.constraints import Constraint
 from privynet_opt.errors import StudyError
+from privynet_opt.label_knowledge import with_label_aware
 from privynet_opt.report.validation_check import validation_check
 from privynet_opt.topology import SENDING_DEFAULTS
 from privynet_opt.validation import (
@@ -122,3 +123,22 @@ def test_an_accuracy_that_a_cheaper_network_does_not_reach_is_undecided(capsys) 
         check = validation_check(judged, found.iloc[0])
         assert check.title == "A fresh attack breaks no limit, and leaves one undecided"
         assert check.level == "watch" and "does not decide accuracy >= 0.6" in check.text
+
+
+def test_a_limit_that_holds_only_without_the_label_is_told(capsys) -> None:
+    rows = pd.DataFrame({"accuracy": [0.5], "psnr_db": [15.2], "ssim": [0.4]})
+    limits = [Constraint("psnr_db <= 16")]
+    blind = compare(points(15.0), rows, None, limits, limits)
+    for leak, level, title in (
+        (15.9, "good", "A fresh attack confirms the limits"),
+        (16.1, "watch", "A fresh attack breaks a limit where it knows the label"),
+    ):
+        found = with_label_aware(blind, rows.assign(psnr_db=leak), limits)
+        validation = Validation(found, "full", "full", 1, None, same_source=True)
+        check = validation_check(validation, found.iloc[0])
+        assert (check.level, check.title) == (level, title) and validation.holds
+        assert f"recovers {leak:.2f} dB of the recommended one" in check.text
+        print_validation(validation)
+        printed = " ".join(capsys.readouterr().out.split())
+        assert ("violated: psnr_db <= 16" in printed) == (leak > 16)
+        assert "of 1 measured, 1 keep every limit. An attacker who knows the label too" in printed
