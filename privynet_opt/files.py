@@ -33,6 +33,19 @@ def write_atomically(path: Path, content: str | bytes, mode: int | None = None) 
         ) from error
 
 
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file so that the copy is either whole or not there.
+
+    Args:
+        source: The file.
+        target: Its copy; the folder is made if missing.
+
+    Raises:
+        OutputError: If the copy cannot be written.
+    """
+    write_atomically(target, source.read_bytes())
+
+
 def replace_file(path: Path, content: str | bytes, mode: int | None = None) -> None:
     """Put a file in the place of another in one step; its folder is there.
 

@@ -161,6 +161,29 @@ def test_copying_a_study_again_has_no_moment_without_what_was_added(
     assert load_table(path).sidecar["extensions"] == [{"rows": 1}]
 
 
+@pytest.mark.parametrize(("part", "is_kept"), [("provenance", True), ("sha256", False)])
+def test_rows_added_to_a_copy_are_kept_while_weights_and_images_are_the_studys(
+    fitted_toy: Path, tmp_path: Path, part: str, is_kept: bool
+):
+    spec = load_study(fitted_toy)
+    path = extend.copy_study(spec, tmp_path / "copy")
+    added = {**load_table(path).rows.iloc[-1].to_dict(), "training_seed": 7}
+    extend_table(path, [added], [{"rows": 1}])
+    sidecar = json.loads(path.with_suffix(".json").read_text())
+    sidecar["data"][part] = "as an earlier release told it"
+    path.with_suffix(".json").write_text(json.dumps(sidecar))
+    extend.copy_study(spec, tmp_path / "copy")
+    again = load_table(path)
+    assert (again.rows["training_seed"] == 7).any() == is_kept
+    assert again.sidecar["data"] == load_table(spec.table_path).sidecar["data"]
+
+
+def test_a_copy_that_cannot_be_written_is_told_in_one_line(fitted_toy: Path, tmp_path: Path):
+    (tmp_path / "copy").write_text("no folder")
+    with pytest.raises(OutputError, match="`output` must be writable"):
+        extend.copy_study(load_study(fitted_toy), tmp_path / "copy")
+
+
 @pytest.mark.parametrize("part", ["weights", "images", "recipes"])
 def test_measurements_of_another_source_are_told_and_not_added(
     fitted_toy: Path, tmp_path: Path, monkeypatch, measured_anew, capsys, part

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,10 @@ import pandas as pd
 
 from privynet_opt.characterization.gallery_store import copy_gallery
 from privynet_opt.characterization.measurement_folder import MeasurementFolder
-from privynet_opt.characterization.schema import KEY
+from privynet_opt.characterization.schema import KEY, source_hashes
 from privynet_opt.characterization.table import CharacterizationTable, load_table
 from privynet_opt.characterization.table_files import copy_study_file, write_table
+from privynet_opt.files import copy_file
 
 if TYPE_CHECKING:
     from privynet_opt.study_spec import StudySpec
@@ -56,15 +56,18 @@ def copy_study(spec: StudySpec, target: Path) -> Path:
 
     Returns:
         Path of the copied table.
+
+    Raises:
+        OutputError: If the copy cannot be written.
     """
     copy_study_file(spec.directory, spec.network.weights, target)
     copy_gallery(spec.directory / "gallery", target / "gallery")
     path = target / spec.table_path.name
     own = load_table(spec.table_path)
     before = load_table(path) if path.exists() else None
-    if before is None or any(before.sidecar[p] != own.sidecar[p] for p in ("network", "data")):
+    if before is None or source_hashes(before.sidecar) != source_hashes(own.sidecar):
         for name in (path.name, path.with_suffix(".json").name):
-            shutil.copyfile(spec.directory / name, target / name)
+            copy_file(spec.directory / name, target / name)
         return path
     known = pd.MultiIndex.from_frame(own.rows[list(KEY)])
     added = before.rows[~pd.MultiIndex.from_frame(before.rows[list(KEY)]).isin(known)]

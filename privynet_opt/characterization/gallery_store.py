@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from privynet_opt.errors import TableError
-from privynet_opt.files import write_atomically
+from privynet_opt.files import copy_file, write_atomically
 
 ORIGINAL, THUMBNAIL, RECOVERED = "original", "thumbnail", "recovered"
 """What a strip can show."""
@@ -118,6 +117,10 @@ def copy_gallery(source: Path, target: Path) -> None:
     Args:
         source: The gallery; nothing happens where there is none.
         target: Where it goes.
+
+    Raises:
+        OutputError: If it cannot be written there.
     """
     if source.is_dir() and source.resolve() != target.resolve():
-        shutil.copytree(source, target, dirs_exist_ok=True)
+        for strip in source.iterdir():
+            copy_file(strip, target / strip.name)

@@ -16,7 +16,12 @@ import torch
 
 from privynet_opt.characterization.psnr_scale import psnr_scale
 from privynet_opt.characterization.recipes import describe
-from privynet_opt.characterization.schema import CLOUD_NOISE, FIDELITIES, TRAINED_FIDELITIES
+from privynet_opt.characterization.schema import (
+    CLOUD_NOISE,
+    FIDELITIES,
+    TRAINED_FIDELITIES,
+    source_hashes,
+)
 from privynet_opt.cost import CutProfile
 from privynet_opt.datasets.image_set import Splits
 from privynet_opt.networks.backbone import Backbone
@@ -63,8 +68,7 @@ def is_same_source(sidecar: dict[str, Any], own: dict[str, Any]) -> bool:
         sidecar: Of the table.
         own: The other run's `identity`.
     """
-    theirs = sidecar["network"].get("weights_sha256"), sidecar["data"].get("sha256")
-    return theirs == (own["weights"], own["images"])
+    return source_hashes(sidecar) == (own["weights"], own["images"])
 
 
 def fidelities_alike(sidecar: dict[str, Any], own: dict[str, Any]) -> list[str]:

@@ -107,6 +107,15 @@ def measurement_name(key: Mapping[str, Any]) -> str:
     return "--".join(parts)
 
 
+def source_hashes(sidecar: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the hashes of the weights and of the images that a table was measured with.
+
+    Args:
+        sidecar: Of the table.
+    """
+    return sidecar["network"].get("weights_sha256"), sidecar["data"].get("sha256")
+
+
 def is_dearer(fidelity: str, other: str) -> bool:
     """Return whether a fidelity trains its attackers longer than another.
 

@@ -6,7 +6,6 @@ import csv
 import hashlib
 import io
 import json
-import shutil
 import tomllib
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -19,7 +18,7 @@ from privynet_opt.characterization.schema import (
     SCHEMA_VERSION,
 )
 from privynet_opt.errors import TableError
-from privynet_opt.files import write_atomically
+from privynet_opt.files import copy_file, write_atomically
 from privynet_opt.toml_reader import quoted
 from privynet_opt.topology import SENDING_DEFAULTS
 
@@ -36,12 +35,11 @@ def copy_study_file(directory: Path, weights: str, target: Path) -> None:
         weights: The weights as the study names them; a file's path is absolute.
         target: The folder; made where missing.
     """
-    target.mkdir(parents=True, exist_ok=True)
     if directory.resolve() == target.resolve():
         return
     text = (directory / "study.toml").read_text(encoding="utf-8-sig")
     if Path(weights).parent == directory and Path(weights).is_file():
-        shutil.copyfile(weights, target / Path(weights).name)
+        copy_file(Path(weights), target / Path(weights).name)
     elif Path(weights).is_file():
         named = tomllib.loads(text)["network"]["weights"]
         absolute = quoted(str(Path(weights).resolve()))
