@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from privynet_opt.characterization.recipes import FROM_SCRATCH, MIRRORING
 from privynet_opt.plain_text import aligned, wrapped
 from privynet_opt.report.words import format_interval, format_value
+from privynet_opt.sampling import wilson_interval
 
 if TYPE_CHECKING:
     from privynet_opt.deploy.feature_folder import FeatureFolder
@@ -74,13 +75,9 @@ def training_lines(metrics: dict[str, Any], folder: FeatureFolder, output: Path)
 
 
 def _of_so_few(metrics: dict[str, Any]) -> str:
-    """Return what the count says of images that were not counted: Wilson's interval (1927)."""
-    from scipy.stats import binomtest
-
-    n_images = metrics["test_images"]
-    count = binomtest(round(metrics["accuracy"] * n_images), n_images)
-    ends = count.proportion_ci(CHANCE_LEVEL, method="wilson")
-    interval = format_interval("accuracy", ends.low, ends.high)
+    """Return what the count says of images that were not counted."""
+    ends = wilson_interval(metrics["accuracy"], metrics["test_images"], CHANCE_LEVEL)
+    interval = format_interval("accuracy", *ends)
     return f"  of other images like these: {interval} at {CHANCE_LEVEL:.0%}, by their number alone"
 
 

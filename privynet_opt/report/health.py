@@ -9,6 +9,7 @@ from privynet_opt.metrics import METRICS, PREDICTED
 from privynet_opt.report.bound_check import bound_check
 from privynet_opt.report.check import Check
 from privynet_opt.report.label_check import label_check
+from privynet_opt.report.sampling_check import sampling_check
 from privynet_opt.report.trust_checks import trust_checks
 from privynet_opt.report.validation_check import validation_check
 from privynet_opt.report.verdict import margin
@@ -36,7 +37,7 @@ def health_checks(result: OptimizationResult) -> tuple[Check, ...]:
     checks: list[Check | None] = [_feasible_share(result), label_check(result)]
     if result.best is not None:
         checks += [*_limits(result), _measured(result), _edge(result), bound_check(result)]
-    checks += extrapolation_checks(result)
+    checks += [*extrapolation_checks(result), sampling_check(result)]
     if result.validation is not None:
         checks.append(validation_check(result.validation, result.best))
     checks += trust_checks(result)
