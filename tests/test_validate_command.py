@@ -270,11 +270,20 @@ def test_fresh_networks_measure_the_digits_as_the_first_ones_did(tmp_path: Path,
     assert [r["fidelity"] for r in found.screened] == ["screen"] * 2
     assert found.screened[0]["psnr_db"] == pytest.approx(shipped["psnr_db"], abs=0.01)
     monkeypatch.setitem(recipes.FROM_SCRATCH, "standard", recipe)
-    files = [f.stat().st_mtime_ns for f in sorted(tmp_path.glob("*/measurements/*--*"))]
-    assert len(files) == 4
+
+    def stamps() -> dict[Path, int]:
+        return {f: f.stat().st_mtime_ns for f in tmp_path.rglob("measurements/*--*")}
+
+    files = stamps()
+    assert len(files) == 6
     assert fresh.measure_again(*arguments, searched=searched).rows == found.rows
-    again = [f.stat().st_mtime_ns for f in sorted(tmp_path.glob("*/measurements/*--*"))]
-    assert again == files
+    assert stamps() == files
+    lost = next(file for file in files if "label_aware" in file.parts)  # as an earlier release
+    lost.unlink()
+    again = fresh.measure_again(*arguments, searched=searched)
+    leaks = [[row["psnr_db"] for row in each.label_aware] for each in (again, found)]
+    assert leaks[0] == pytest.approx(leaks[1], abs=1e-3)
+    assert {file for file, stamp in stamps().items() if stamp != files[file]} == {lost}
 
 
 def test_a_closed_form_that_recovers_more_than_the_fresh_decoder_is_the_measurement(

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from privynet_opt.attacks.class_means import class_means
 from privynet_opt.attacks.decoder import reconstruct, train_decoders
-from privynet_opt.attacks.metrics import psnr_db, ssim
 from privynet_opt.attacks.ridge import LinearDecoder, RidgeAttacker
 from privynet_opt.characterization.channel_statistics import gram_images
+from privynet_opt.characterization.measure import privacy_loss
 from privynet_opt.characterization.own_networks import attacker_set, mirrors
 from privynet_opt.characterization.recipes import TRAINED
 from privynet_opt.characterization.stems import BATCH
@@ -45,8 +45,8 @@ def measure_label_aware(
         training_seed: Seed of the decoder.
 
     Returns:
-        The topology, ``fidelity``, ``training_seed``, the privacy losses of the strongest of
-        label alone, ridge and decoder, ``attacker``, ``decoder_epochs`` and ``seconds``.
+        The columns of a row that tell topology, recipe and privacy loss, ``decoder_epochs`` and
+        ``seconds``. The ridge alone recovers as much as the label does, or more.
     """
     started = time.perf_counter()
     kept = list(kept_channels(topology, bank.statistics))
@@ -78,22 +78,15 @@ def measure_label_aware(
         mirrored,
         receives=receives,
     )
-    known = pictures[bank.score_labels]
+    known = pictures[bank.score_labels] - GREY
     arrived = _beside(sent.scored(scored), maps[bank.score_labels])
-    attempts = {
-        "label": known,
-        "ridge": known + ridge.reconstruct_all(arrived) - GREY,
-        "decoder": known + reconstruct(decoder, ridge, arrived) - GREY,
-    }
-    leaks = {who: float(psnr_db(bank.score_images, made).mean()) for who, made in attempts.items()}
-    strongest = max(leaks, key=leaks.__getitem__)
+    linear, recovered = ridge.reconstruct_all(arrived), reconstruct(decoder, ridge, arrived)
+    leak, _ = privacy_loss(bank, known + linear, "decoder", known + recovered)
     return {
         **vars(topology),
         "fidelity": fidelity,
         "training_seed": training_seed,
-        "psnr_db": leaks[strongest],
-        "ssim": float(ssim(bank.score_images, attempts[strongest]).mean()),
-        "attacker": strongest,
+        **leak,
         "decoder_epochs": epochs,
         "seconds": time.perf_counter() - started,
     }

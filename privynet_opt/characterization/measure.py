@@ -53,7 +53,7 @@ def measure_screen(bank: CutBank, topology: LocalTopology) -> Row:
         power, whole = sent.error_power(seen), sent.whole_image(bank, kept)
         seen = sent.scored(seen)
     recovered = bank.ridge.decoder(kept, power).reconstruct_all(seen, own)
-    leak, _ = _privacy_loss(bank, recovered, "thumbnail", whole.recover(own, recovered))
+    leak, _ = privacy_loss(bank, recovered, "thumbnail", whole.recover(own, recovered))
     return {
         **_key(topology, "screen", 0),
         "accuracy": float((whole.scores(own).argmax(1) == bank.score_labels).float().mean()),
@@ -86,7 +86,7 @@ def measure_amortised(bank: CutBank, networks: AmortisedNetworks, topology: Loca
         networks = adapt_decoder(networks, kept, attacker, ADAPTATION.at(trunk), networks.seed)
         decoder_epochs += networks.epochs[0]
     linear, recovered, scores = networks.score(kept, bank.score_features[:, kept])
-    leak, _ = _privacy_loss(bank, linear, "amortised", recovered)
+    leak, _ = privacy_loss(bank, linear, "amortised", recovered)
     return {
         **_key(topology, "amortised", networks.seed),
         "accuracy": float((scores.argmax(1) == bank.score_labels).float().mean()),
@@ -186,7 +186,7 @@ def measure_attack(
     kept = list(kept_channels(topology, bank.statistics))
     sent = [Transmission.of(topology, bank, kept)]
     ((linear, recovered, epochs),) = attack(bank, [kept], fidelity, training_seed, capacity, sent)
-    leak, seen = _privacy_loss(bank, linear, "decoder", recovered)
+    leak, seen = privacy_loss(bank, linear, "decoder", recovered)
     if gallery is not None:
         gallery.add(_key(topology, fidelity, training_seed), leak["attacker"], seen)
     return {
@@ -202,7 +202,7 @@ def _trained_row(
     """Return a row but for its time."""
     linear, recovered, decoder_epochs = attacked
     correct, cloud_epochs = learned
-    leak, seen = _privacy_loss(bank, linear, "decoder", recovered)
+    leak, seen = privacy_loss(bank, linear, "decoder", recovered)
     if gallery is not None:
         gallery.add(key, leak["attacker"], seen)
     return {
@@ -214,10 +214,18 @@ def _trained_row(
     }
 
 
-def _privacy_loss(
-    bank: CutBank, linear: Tensor, name: str, recovered: Tensor
-) -> tuple[Row, Tensor]:
-    """Compare the ridge with another attacker; return what the stronger recovered."""
+def privacy_loss(bank: CutBank, linear: Tensor, name: str, recovered: Tensor) -> tuple[Row, Tensor]:
+    """Compare the ridge with another attacker.
+
+    Args:
+        bank: The cut.
+        linear: What the ridge recovered of the scored images, ``(n, 3, size, size)``.
+        name: The other attacker.
+        recovered: What that one recovered.
+
+    Returns:
+        The columns of a row that tell the privacy loss, and what the stronger recovered.
+    """
     images = bank.score_images
     attempts = {"ridge": linear, name: recovered}
     leaks = {who: float(psnr_db(images, attempt).mean()) for who, attempt in attempts.items()}

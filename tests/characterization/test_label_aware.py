@@ -38,6 +38,7 @@ def test_a_label_adds_to_what_features_tell(conv1_bank, informed):
     blind = measure_trained(conv1_bank, DROWNED, "standard", 1)
     label_only = psnr_scale(conv1_bank.source.splits)["label only"]
     assert informed["psnr_db"] > max(blind["psnr_db"], label_only) + 0.3
+    assert informed["ridge_psnr_db"] > label_only - 0.1
     assert informed["ssim"] > blind["ssim"]
     assert {k: informed[k] for k in ("cut_layer", "noise_std")} == {
         "cut_layer": "conv1",
