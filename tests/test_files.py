@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from privynet_opt.errors import OutputError
-from privynet_opt.files import write_atomically
+from privynet_opt.files import copy_file, write_atomically
 
 ENV = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
 
@@ -125,3 +125,12 @@ def test_a_file_that_is_replaced_keeps_its_mode(
     monkeypatch.setattr(os, "fsync", lambda file: on_the_way.append(os.fstat(file).st_mode & 0o777))
     write_atomically(path, "new")
     assert (path.read_text(), mode_of(path), on_the_way) == ("new", mode, [0o600])
+
+
+def test_a_copy_is_whole_or_refused_in_one_line(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"\x00\xff")
+    copy_file(source, tmp_path / "deep" / "copy")
+    assert (tmp_path / "deep" / "copy").read_bytes() == b"\x00\xff"
+    with pytest.raises(OutputError, match="`output` must be writable"):
+        copy_file(source, source / "copy")
