@@ -89,7 +89,7 @@ def measure(
         ours = sorted({topology for topology in topologies if topology.cut_layer == cut})
         measure_again(
             result.spec, ours, asked.fidelity, seed, asked.output, asked.data, asked.weights,
-            searched=result.table.searched,
+            searched=result.table.searched, label_aware=False,
         )  # fmt: skip
         print(f"{cut}: {len(ours)} measured", flush=True)
 

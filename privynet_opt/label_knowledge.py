@@ -37,12 +37,18 @@ def with_label_aware(
 
     Returns:
         `points` with, per privacy loss ``t``, ``label_aware_t``, not below ``measured_t``, as he
-        may do without the label; and ``label_aware_broken``, the limits that these break.
+        may do without the label; and ``label_aware_broken``, the limits that these break and what
+        was measured without does not.
     """
     leaks = {loss: np.fmax(rows[loss], points[f"measured_{loss}"]) for loss in PRIVACY_LOSSES}
     limits = [c for c in constraints if c.metric in PRIVACY_LOSSES]
     broken = [
-        ", ".join(str(c) for c in limits if c.violation(leaks[c.metric][place]) > 0)
+        ", ".join(
+            str(c)
+            for c in limits
+            if c.violation(leaks[c.metric][place]) > 0
+            and c.violation(points[f"measured_{c.metric}"][place]) <= 0
+        )
         for place in points.index
     ]
     columns = {f"label_aware_{loss}": leak for loss, leak in leaks.items()}
@@ -61,12 +67,13 @@ def told_of_labels(points: pd.DataFrame) -> str:
     first = points.iloc[0]
     if pd.isna(first["label_aware_psnr_db"]):
         return ""
-    value = format_value("psnr_db", float(first["label_aware_psnr_db"]))
+    value, alike = (
+        format_value(loss, float(first[f"label_aware_{loss}"])) for loss in ("psnr_db", "ssim")
+    )
     n = int((points["label_aware_broken"] != "").sum())
-    breaks = f"which breaks {first['label_aware_broken']}" if first["label_aware_broken"] else ""
-    others = f"{n} of {len(points)} break a limit so" if n else "no limit is broken so"
-    said = f"recovers {value} of the recommended one{', ' + breaks if breaks else ''}; {others}"
+    breaks = f", which breaks {first['label_aware_broken']}" if first["label_aware_broken"] else ""
+    others = f"{n} of {len(points)} break a further limit so" if n else "no further limit breaks so"
     return (
         "An attacker who knows the label too, as the cloud does of the images it trains on, "
-        f"{said}."
+        f"recovers {value} (SSIM {alike}) of the recommended one{breaks}; {others}."
     )

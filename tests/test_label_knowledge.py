@@ -32,13 +32,20 @@ def test_limits_on_privacy_loss_are_checked_on_what_he_recovers():
     found = with_label_aware(points(15.5, 15.5), informed(16.2, 15.8), LIMITS)
     assert found["label_aware_broken"].tolist() == ["psnr_db <= 16", ""]
     told = told_of_labels(found)
-    assert "recovers 16.20 dB of the recommended one, which breaks psnr_db <= 16;" in told
-    assert "1 of 2 break a limit so" in told
+    assert "16.20 dB (SSIM 0.500) of the recommended one, which breaks psnr_db <= 16;" in told
+    assert "1 of 2 break a further limit so" in told
+
+
+def test_limits_that_are_broken_without_the_label_are_not_his():
+    found = with_label_aware(points(16.1, 15.5), informed(16.2, 15.8), LIMITS)
+    assert found["label_aware_broken"].tolist() == ["", ""]
 
 
 def test_no_limit_broken_is_told_as_well():
     told = told_of_labels(with_label_aware(points(15.5), informed(15.8), LIMITS))
-    assert "recovers 15.80 dB of the recommended one; no limit is broken so" in told
+    assert (
+        "recovers 15.80 dB (SSIM 0.500) of the recommended one; no further limit breaks so" in told
+    )
 
 
 @pytest.mark.parametrize("kept", [UNKNOWN, json.loads(json.dumps(dict.fromkeys(UNKNOWN)))])

@@ -137,7 +137,7 @@ def test_a_limit_that_holds_only_without_the_label_is_told(capsys) -> None:
         validation = Validation(found, "full", "full", 1, None, same_source=True)
         check = validation_check(validation, found.iloc[0])
         assert (check.level, check.title) == (level, title) and validation.holds
-        assert f"recovers {leak:.2f} dB of the recommended one" in check.text
+        assert f"recovers {leak:.2f} dB (SSIM 0.400) of the recommended one" in check.text
         print_validation(validation)
         printed = " ".join(capsys.readouterr().out.split())
         assert ("violated: psnr_db <= 16" in printed) == (leak > 16)

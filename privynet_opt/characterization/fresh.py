@@ -43,7 +43,7 @@ class FreshMeasurements:
     Attributes:
         rows: One per topology, by the columns of `schema.COLUMNS`.
         label_aware: What an attacker recovers who knows the label too, by the columns of
-            `measure_label_aware`.
+            `measure_label_aware`; none where he was not asked for.
         screened: The closed forms of each likewise, rows of fidelity ``screen``: where features are
             noisy or images few they may recover more than a decoder that was trained.
         identity: What decides their values, from `provenance.identity`, as JSON holds it.
@@ -86,6 +86,7 @@ def measure_again(
     device: str = "cpu",
     searched: Mapping[tuple[str, int], tuple[int, ...]] | None = None,
     skip_bad: bool = False,
+    label_aware: bool = True,
 ) -> FreshMeasurements:
     """Attack in closed form, by networks of their own, and knowing labels; what is done is kept.
 
@@ -101,6 +102,7 @@ def measure_again(
         device: ``"cpu"`` or ``"cuda"``.
         searched: Channels that searching found, by cut layer and count of kept filters.
         skip_bad: Leave out files and sub-folders that cannot be read, and warn of them.
+        label_aware: Whether an attacker who knows the labels attacks as well.
 
     Returns:
         All three rows of each, in the order of the topologies.
@@ -118,7 +120,8 @@ def measure_again(
     missing = [
         topology
         for topology, key in trained.items()
-        if not (folder.has(closed[topology]) and folder.has(key) and informed.has(key))
+        if not (folder.has(closed[topology]) and folder.has(key))
+        or (label_aware and not informed.has(key))
     ]
     for name in dict.fromkeys(topology.cut_layer for topology in missing):
         (cut,) = choose_cuts(inputs.cuts, [name])
@@ -134,12 +137,12 @@ def measure_again(
                 folder.add(
                     measure_trained(bank, topology, fidelity, training_seed, gallery=gallery)
                 )
-            if not informed.has(trained[topology]):
+            if label_aware and not informed.has(trained[topology]):
                 informed.add(measure_label_aware(bank, topology, fidelity, training_seed))
     return FreshMeasurements(
         rows=tuple(map(folder.get, trained.values())),
         screened=tuple(map(folder.get, closed.values())),
-        label_aware=tuple(map(informed.get, trained.values())),
+        label_aware=tuple(map(informed.get, trained.values())) if label_aware else (),
         identity=json.loads(own),
         circumstances=circumstances(checked),
         gallery=place / GALLERY,

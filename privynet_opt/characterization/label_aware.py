@@ -1,8 +1,8 @@
 """The attacker who knows an image's label too, as the cloud does of the images it trains on.
 
 He sees the mean map of the image's class beside each channel, and looks for what sets the image
-apart from the mean image of its class. His decoder is trained like any other: from what the ridge
-recovers of both, and from scratch.
+apart from the mean image of its class; of an image that he trains on, the means of the others. His
+decoder is trained like any other, from scratch.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from privynet_opt.attacks.class_means import class_means
+from privynet_opt.attacks.class_means import ClassMeans
 from privynet_opt.attacks.decoder import reconstruct, train_decoders
-from privynet_opt.attacks.ridge import LinearDecoder, RidgeAttacker
+from privynet_opt.attacks.ridge import RidgeAttacker
+from privynet_opt.batches import joined
 from privynet_opt.characterization.channel_statistics import gram_images
 from privynet_opt.characterization.measure import privacy_loss
 from privynet_opt.characterization.own_networks import attacker_set, mirrors
@@ -46,7 +47,7 @@ def measure_label_aware(
 
     Returns:
         The columns of a row that tell topology, recipe and privacy loss, ``decoder_epochs`` and
-        ``seconds``. The ridge alone recovers as much as the label does, or more.
+        ``seconds``.
     """
     started = time.perf_counter()
     kept = list(kept_channels(topology, bank.statistics))
@@ -55,33 +56,35 @@ def measure_label_aware(
     features, images = attacker_set(bank, kept, recipe.max_images)
     labels = bank.source.splits.attacker.labels[: len(features)].to(features.device)
     n_classes = len(bank.source.splits.attacker.class_names)
-    maps = class_means(features, labels, n_classes)
-    pictures = class_means(images, labels, n_classes)
+    maps, pictures = (ClassMeans.fit(rows, labels, n_classes) for rows in (features, images))
+    known, expected = pictures.without(images, labels), pictures.of(bank.score_labels)
     mirrored = None
     if mirrors(bank, fidelity):
         flipped = bank.mirrored("attacker", kept)
-        mirrored = _beside(flipped, class_means(flipped, labels, n_classes)[labels])
-        pictures = (pictures + pictures.flip(-1)) / 2
+        mirrored = _beside_class(flipped, ClassMeans.fit(flipped, labels, n_classes), labels)
+        known, expected = (_symmetric(pictures) for pictures in (known, expected))
 
-    seen = _beside(features, maps[labels])
-    unknown = images - pictures[labels] + GREY
+    seen = _beside_class(features, maps, labels)
+    unknown = images - known + GREY
     scored = bank.score_features[:, kept]
-    ridge = _ridge(bank, seen, unknown, sent.error_power(scored))
+    ridge = _ridge(bank, seen, unknown)
+    channels, power = range(seen.shape[1]), _error_power(sent, scored)
+    start = ridge.decoder(channels, power, ridge.starting_penalty(len(channels)))
     receives = None if sent.is_plain else [_received(sent.receiver(training_seed), len(kept))]
     ((decoder, epochs),) = train_decoders(
         seen,
-        [range(seen.shape[1])],
+        [channels],
         unknown,
-        [ridge],
+        [start],
         recipe.decoder,
         training_seed,
         mirrored,
         receives=receives,
     )
-    known = pictures[bank.score_labels] - GREY
-    arrived = _beside(sent.scored(scored), maps[bank.score_labels])
-    linear, recovered = ridge.reconstruct_all(arrived), reconstruct(decoder, ridge, arrived)
-    leak, _ = privacy_loss(bank, known + linear, "decoder", known + recovered)
+    arrived = _beside(sent.scored(scored), maps.of(bank.score_labels))
+    linear = ridge.decoder(channels, power).reconstruct_all(arrived)
+    attempts = (made + expected - GREY for made in (linear, reconstruct(decoder, start, arrived)))
+    leak, _ = privacy_loss(bank, next(attempts), "decoder", next(attempts))
     return {
         **vars(topology),
         "fidelity": fidelity,
@@ -90,6 +93,17 @@ def measure_label_aware(
         "decoder_epochs": epochs,
         "seconds": time.perf_counter() - started,
     }
+
+
+def _symmetric(pictures: Tensor) -> Tensor:
+    """Return pictures that are their own mirror images, as those of images seen both ways are."""
+    return (pictures + pictures.flip(-1)) / 2
+
+
+def _beside_class(features: Tensor, maps: ClassMeans, labels: Tensor) -> Tensor:
+    """Return channels of training images, then the mean maps of the others of each one's class."""
+    batches = zip(features.split(BATCH), labels.split(BATCH), strict=True)
+    return joined((_beside(seen, maps.without(seen, own)) for seen, own in batches), len(features))
 
 
 def _beside(features: Tensor, of_class: Tensor) -> Tensor:
@@ -103,10 +117,14 @@ def _received(receive: Receive, n_channels: int) -> Receive:
 
 
 @torch.no_grad()
-def _ridge(bank: CutBank, seen: Tensor, images: Tensor, error_power: Tensor) -> LinearDecoder:
-    """Return the linear decoder of channels, some of which arrive with an error, and mean maps."""
+def _ridge(bank: CutBank, seen: Tensor, images: Tensor) -> RidgeAttacker:
+    """Return the closed-form attacker of channels and mean maps."""
     n = gram_images(bank.cut, len(seen))
     batches = zip(seen[:n].split(BATCH), images[:n].split(BATCH), strict=True)
-    attacker = RidgeAttacker.fit(batches, images[:n].mean(0))
-    exact = error_power.new_zeros(seen.shape[1] - len(error_power))
-    return attacker.decoder(range(seen.shape[1]), torch.cat([error_power, exact]))
+    return RidgeAttacker.fit(batches, images[:n].mean(0))
+
+
+def _error_power(sent: Transmission, scored: Tensor) -> Tensor:
+    """Return what noise and coding add to channels, and nothing to as many mean maps."""
+    power = sent.error_power(scored)
+    return torch.cat([power, torch.zeros_like(power)])

@@ -169,5 +169,7 @@ class Laboratory:
         if self._sidecar and n_new:
             added = {"rows": n_new, **circumstances(self.device)}
             described["extensions"] = [*self._sidecar.get("extensions", []), added]
-        kept = ("network", "data", "measured") if self._sidecar else ()
-        return {**self._sidecar, **{k: v for k, v in described.items() if k not in kept}}
+        kept = ("network", "measured") if self._sidecar else ()
+        own = {**self._sidecar, **{k: v for k, v in described.items() if k not in kept}}
+        # A table of an earlier release tells less of its data.
+        return {**own, "data": {**described["data"], **self._sidecar.get("data", {})}}

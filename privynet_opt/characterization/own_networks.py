@@ -49,15 +49,19 @@ def attack(
     used, places = _shared(kept)
     features, images = attacker_set(bank, used, recipe.max_images)
     mirrored = bank.mirrored("attacker", used) if mirrors(bank, fidelity) else None
-    ridges = [
-        bank.ridge.decoder(own, None if way is None else way.error_power(_scored(bank, own)))
+    powers = [
+        None if way is None else way.error_power(_scored(bank, own))
         for own, way in _ways(kept, sent)
+    ]
+    starts = [
+        bank.ridge.decoder(own, power, bank.ridge.starting_penalty(len(own)))
+        for own, power in zip(kept, powers, strict=True)
     ]
     decoders = train_decoders(
         features,
         places,
         images,
-        ridges,
+        starts,
         recipe.decoder,
         seed,
         mirrored,
@@ -65,11 +69,12 @@ def attack(
         _receivers(kept, sent, seed),
     )
     attacks = []
-    for (own, way), ridge, (decoder, epochs) in zip(
-        _ways(kept, sent), ridges, decoders, strict=True
+    for (own, way), power, start, (decoder, epochs) in zip(
+        _ways(kept, sent), powers, starts, decoders, strict=True
     ):
         seen = _scored(bank, own, way)
-        attacks.append((ridge.reconstruct_all(seen), reconstruct(decoder, ridge, seen), epochs))
+        linear = bank.ridge.decoder(own, power).reconstruct_all(seen)
+        attacks.append((linear, reconstruct(decoder, start, seen), epochs))
     return attacks
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 
-from privynet_opt.characterization.psnr_scale import psnr_scale
 from privynet_opt.characterization.recipes import describe
 from privynet_opt.characterization.schema import (
     CLOUD_NOISE,
@@ -108,7 +107,7 @@ def sidecar(
         weights_file: File the weights were read from, if any.
         splits: The three image sets.
         profiles: The measured cuts, in the order of the network.
-        data: Name and image size of the data.
+        data: Name and image size of the data, and its readable scale.
         notes: Sentences on where ``"data"`` and ``"weights"`` come from, given by the user.
         device: Where it was measured.
         own: The run's `identity`.
@@ -136,7 +135,6 @@ def sidecar(
                 name: len(getattr(splits, name)) for name in ("cloud", "attacker", "score")
             },
             "sha256": own["images"],
-            "psnr_scale_db": psnr_scale(splits),
         },
         "fidelities": own["recipes"],
         "measured": circumstances(device),

@@ -8,13 +8,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from privynet_opt.attacks.class_means import class_means
+from privynet_opt.attacks.class_means import ClassMeans
 from privynet_opt.attacks.metrics import psnr_db
-from privynet_opt.characterization.gallery import thumbnails
+from privynet_opt.characterization.gallery import THUMBNAIL_SIDES, thumbnails
 from privynet_opt.datasets.image_set import ImageSet, Splits
-
-THUMBNAIL_SIDES = (4, 8, 16)
-"""Rows and columns of the thumbnails: from hardly to well recognisable on CIFAR-10."""
 
 BATCH = 256
 """Images looked at together."""
@@ -30,20 +27,18 @@ def psnr_scale(splits: Splits) -> dict[str, float]:
         splits: The attacker's images, of which means are taken, and the scored ones.
 
     Returns:
-        dB by name: the mean of the attacker's images, their mean over the image's class, and
-        thumbnails of the image itself (means over blocks, enlarged without smoothing) of those
-        `THUMBNAIL_SIDES` that divide the images and are smaller.
+        dB by name: the mean of the attacker's images, that of the image's class as `ClassMeans` has
+        it, and thumbnails of the image itself, of those `THUMBNAIL_SIDES` that are smaller.
     """
     known = splits.attacker
-    means = class_means(known.images, known.labels, len(known.class_names)) / 255
-    overall = class_means(known.images, torch.zeros_like(known.labels), 1) / 255
+    means = ClassMeans.fit(known.images, known.labels, len(known.class_names))
     guesses: dict[str, Guess] = {
-        "mean image": lambda images, _: overall.expand_as(images),
-        "label only": lambda _, labels: means[labels],
+        "mean image": lambda images, _: (means.overall / 255).expand_as(images),
+        "label only": lambda _, labels: means.of(labels) / 255,
     }
-    size = means.shape[-1]
+    size = known.images.shape[-1]
     for side in THUMBNAIL_SIDES:
-        if side < size and size % side == 0:
+        if side < size:
             guesses[f"{side}×{side} thumbnail"] = partial(_thumbnail, side=side)
     return {name: _mean_psnr_db(splits.score, guess) for name, guess in guesses.items()}
 

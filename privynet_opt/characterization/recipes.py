@@ -183,8 +183,10 @@ def describe(fidelity: str, start: str = "scratch", mirrorable: bool = True) -> 
     trained = asdict(TRAINED[start][fidelity])
     if start != "scratch":
         trained["start"] = start
-    elif fidelity in MIRRORING and mirrorable:
-        trained["mirrored"] = True
+    else:
+        trained["ridge_to_start_from"] = [ridge.FEW_TO_START_FROM, ridge.STARTING_PENALTY]
+        if fidelity in MIRRORING and mirrorable:
+            trained["mirrored"] = True
     return {**_closed_form(), **trained, **_architecture()}
 
 

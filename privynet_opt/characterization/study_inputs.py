@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from privynet_opt.characterization.provenance import identity, sidecar
+from privynet_opt.characterization.psnr_scale import psnr_scale
 from privynet_opt.cost import CutProfile
 from privynet_opt.datasets.image_set import Splits, split
 from privynet_opt.datasets.load import load_images
@@ -84,6 +86,10 @@ class StudyInputs:
         """Return what each cut costs."""
         return [profile_cut(self.backbone, cut, self.spec.data.image_size) for cut in self.cuts]
 
+    @functools.cached_property
+    def _psnr_scale_db(self) -> dict[str, float]:
+        return psnr_scale(self.splits)
+
     def sidecar(
         self, device: torch.device, notes: dict[str, str] | None = None, start: str = "scratch"
     ) -> dict[str, Any]:
@@ -94,7 +100,11 @@ class StudyInputs:
             notes: Where the ``"data"`` and the ``"weights"`` come from.
             start: Where trained fidelities start.
         """
-        data = {"name": self.spec.data.name, "image_size": self.spec.data.image_size}
+        data = {
+            "name": self.spec.data.name,
+            "image_size": self.spec.data.image_size,
+            "psnr_scale_db": self._psnr_scale_db,
+        }
         file = Path(self.weights) if Path(self.weights).is_file() else None
         profiles = self.profiles()
         own = self.identity(start)

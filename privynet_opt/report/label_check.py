@@ -23,11 +23,12 @@ def label_check(result: OptimizationResult) -> Check | None:
     limits = [c for c in result.constraints if c.metric == "psnr_db" and c.violation(alone) > 0]
     if not limits:
         return None
+    tightest = min(limits, key=lambda limit: limit.limit)
     value = format_value("psnr_db", alone)
     return Check(
         "watch",
-        f"{limits[0]} cannot hold for images that the cloud trains on: it has their labels",
+        f"{tightest} cannot hold for images that the cloud trains on: it has their labels",
         f"The mean image of the right class, guessed from the label alone, has {value}, whatever "
-        "the local network. The limit holds for images that are classified later, of which the "
+        "the local network. The limit is about images that are classified later, of which the "
         "cloud knows no label.",
     )

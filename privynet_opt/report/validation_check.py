@@ -50,13 +50,13 @@ def validation_check(validation: Validation, best: pd.Series[Any] | None) -> Che
         return Check("act", "A fresh attack breaks a limit", f"{text} Broken: {first['broken']}.")
     if best is None or any(best[name] != first[name] for name in TOPOLOGY_COLUMNS):
         return Check("watch", "What is recommended now was not attacked afresh", text)
+    if first["label_aware_broken"]:
+        return Check("watch", "A fresh attack breaks a limit where it knows the label", text)
     if first["undecided"]:
         return Check("watch", "A fresh attack breaks no limit, and leaves one undecided", text)
     if not validation.same_source:
         title = "A fresh attack confirms the limits, on other images or by another recipe"
         return Check("watch", title, text)
-    if first["label_aware_broken"]:
-        return Check("watch", "A fresh attack breaks a limit where it knows the label", text)
     if is_dearer(validation.predicted_fidelity, validation.fidelity):
         title = f"A fresh attack confirms the limits, at {validation.fidelity} only"
         return Check("watch", title, text)

@@ -121,6 +121,14 @@ def test_the_penalty_grows_only_where_samples_are_few(attacker):
     assert [few.penalty(k) for k in (1, 2, 3, 10)] == [RIDGE, RIDGE, 0.28, 0.91]
 
 
+def test_a_decoder_starts_from_a_larger_penalty_where_samples_are_few(attacker):
+    some = replace(attacker, samples=400)
+    assert [some.starting_penalty(k) for k in (1, 2, 3)] == [RIDGE, RIDGE, pytest.approx(0.28)]
+    assert some.penalty(3) == RIDGE
+    larger = attacker.decoder([0, 1], penalty=some.starting_penalty(3))
+    assert larger.weight.norm() < attacker.decoder([0, 1]).weight.norm()
+
+
 def test_features_that_are_the_image_give_it_away():
     images = torch.rand(200, 3, 4, 4, generator=torch.Generator().manual_seed(3))
     features = (images - images.mean(0)) / images.std()

@@ -77,8 +77,10 @@ def test_fresh_attacks_elsewhere_recover_what_those_on_the_cpu_do(tmp_path, monk
     monkeypatch.setattr(precision, "uses_bfloat16", lambda device: False)
     (tmp_path / "study.toml").write_text(SMALL)
     asked = (load_study(tmp_path), [LocalTopology("conv3", 4, "lda")], "standard", 2)
-    (here,) = measure_again(*asked, tmp_path / "here").rows
+    here = measure_again(*asked, tmp_path / "here")
     with second_device():
-        (there,) = measure_again(*asked, tmp_path / "there", device="cuda").rows
+        there = measure_again(*asked, tmp_path / "there", device="cuda")
     for name in ("psnr_db", "accuracy"):
-        assert there[name] == pytest.approx(here[name], abs=1e-3)
+        assert there.rows[0][name] == pytest.approx(here.rows[0][name], abs=1e-3)
+    known_there, known_here = (each.label_aware[0]["psnr_db"] for each in (there, here))
+    assert known_there == pytest.approx(known_here, abs=1e-3)

@@ -18,14 +18,16 @@ DROWNED = LocalTopology("conv1", 1, "magnitude", 0, 32, 2.0)
 
 def with_labels_of(bank, labels):
     """Return a bank whose attacker's images have other labels."""
-    splits = bank.source.splits
-    source = replace_source(bank.source, replace(splits.attacker, labels=labels))
+    attacker = bank.source.splits.attacker
+    names = tuple(map(str, range(int(labels.max()) + 1)))
+    source = replace_source(bank.source, replace(attacker, labels=labels, class_names=names))
     return replace(bank, source=source)
 
 
 def replace_source(source, attacker):
     other = object.__new__(type(source))
-    other.__dict__.update(vars(source), splits=replace(source.splits, attacker=attacker))
+    splits = replace(source.splits, attacker=attacker)
+    other.__dict__.update(vars(source), splits=splits)
     return other
 
 
@@ -60,16 +62,22 @@ def test_features_that_tell_all_leave_nothing_to_the_label(conv1_bank):
     informed = measure_label_aware(conv1_bank, whole, "standard", 1)
     blind = measure_trained(conv1_bank, whole, "standard", 1)
     assert informed["attacker"] == "decoder"
-    assert informed["psnr_db"] == pytest.approx(blind["psnr_db"], abs=2.0)
+    assert informed["psnr_db"] == pytest.approx(blind["psnr_db"], abs=1.0)
     assert informed["psnr_db"] > 25
 
 
-@pytest.mark.parametrize(("bits", "noise_std"), [(4, 0.0), (8, 0.5)])
-def test_coded_features_are_attacked_as_they_arrive(conv1_bank, bits, noise_std):
-    coded = LocalTopology("conv1", 4, "magnitude", 0, bits, noise_std)
-    informed = measure_label_aware(conv1_bank, coded, "standard", 1)
-    blind = measure_trained(conv1_bank, coded, "standard", 1)
-    assert informed["psnr_db"] > blind["psnr_db"] - 0.3
+@pytest.mark.parametrize("bits", [4, 8])
+def test_coded_features_are_attacked_as_they_arrive(conv1_bank, informed, bits):
+    coded = measure_label_aware(conv1_bank, replace(DROWNED, feature_bits=bits), "standard", 1)
+    assert coded["psnr_db"] == pytest.approx(informed["psnr_db"], abs=0.3)
+
+
+def test_labels_of_few_images_each_do_no_harm(conv1_bank):
+    labels = torch.arange(len(conv1_bank.source.splits.attacker.labels)) // 2
+    seen = LocalTopology("conv1", 4, "magnitude", 0)
+    pairs = measure_label_aware(with_labels_of(conv1_bank, labels), seen, "standard", 1)
+    blind = measure_trained(conv1_bank, seen, "standard", 1)
+    assert pairs["psnr_db"] > blind["psnr_db"] - 1.0
 
 
 def test_at_full_mirrored_images_are_attacked_too(conv1_bank, monkeypatch):

@@ -18,15 +18,15 @@ def flat(levels: list[float], labels: list[int], size: int = 8) -> ImageSet:
 
 
 def scale_of(attacker: ImageSet, score: ImageSet) -> dict[str, float]:
-    return psnr_scale(Splits(attacker, attacker, score))
+    return psnr_scale(Splits(flat([1.0], [1], 8), attacker, score))
 
 
 def test_the_mean_image_and_the_label_are_guessed_from_the_attackers_images():
-    attacker = flat([0.2, 0.4, 0.8, 1.0], [0, 0, 1, 1])
+    attacker = flat(400 * [0.2, 0.4, 0.8, 1.0], 400 * [0, 0, 1, 1])
     scale = scale_of(attacker, flat([0.4, 0.8], [0, 1]))
     # Both scored images are 0.2 from the mean of all, 0.6, and 0.1 from that of their class.
     assert scale["mean image"] == pytest.approx(-20 * torch.tensor(0.2).log10().item(), abs=0.02)
-    assert scale["label only"] == pytest.approx(20, abs=0.02)
+    assert scale["label only"] == pytest.approx(20, abs=0.2)
 
 
 def test_thumbnails_are_block_means_of_the_scored_images():
@@ -38,9 +38,9 @@ def test_thumbnails_are_block_means_of_the_scored_images():
 
 
 @pytest.mark.parametrize(
-    ("size", "sides"), [(8, ["4×4"]), (12, ["4×4"]), (32, ["4×4", "8×8", "16×16"]), (10, [])]
+    ("size", "sides"), [(8, ["4×4"]), (12, ["4×4", "8×8"]), (32, ["4×4", "8×8", "16×16"]), (4, [])]
 )
-def test_thumbnails_are_smaller_than_the_images_and_divide_them(size, sides):
+def test_thumbnails_are_smaller_than_the_images(size, sides):
     images = flat([0.2, 0.9], [0, 1], size)
     assert [name for name in scale_of(images, images) if "thumbnail" in name] == [
         f"{side} thumbnail" for side in sides
