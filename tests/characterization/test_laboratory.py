@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -174,6 +175,16 @@ def test_a_copied_study_is_measured_further_in_its_own_folder(known, tmp_path):
     assert len(table.rows) == len(before.rows) == len(PAIRS)
     assert table.sidecar["measured"] == before.sidecar["measured"]
     assert "extensions" not in table.sidecar
+
+
+def test_the_readable_scale_is_filled_in_where_an_earlier_release_had_none(known, tmp_path):
+    path = copy_study(load_study(known[0].output), tmp_path).with_suffix(".json")
+    sidecar = json.loads(path.read_text())
+    scale = sidecar["data"].pop("psnr_scale_db")
+    sidecar["data"]["provenance"] = "as it was told"
+    path.write_text(json.dumps(sidecar))
+    data = Laboratory(load_study(tmp_path), tmp_path).table().sidecar["data"]
+    assert data["psnr_scale_db"] == scale and data["provenance"] == "as it was told"
 
 
 def beside(entries):
