@@ -195,5 +195,12 @@ def _load_file(network: nn.Module, name: str, path: Path) -> frozenset[str]:
             f"`weights` must fit {name}, but in {path.name} the tensor {first!r} {why} "
             f"({len(unexpected) + len(misfits)} such tensors). Give weights of a {name}."
         )
+    broken = [k for k, v in state.items() if v.is_floating_point() and not v.isfinite().all()]
+    if broken:
+        raise NetworkError(
+            f"`weights` must be finite, but in {path.name} the tensor {broken[0]!r} holds NaN or "
+            f"infinity ({len(broken)} such tensors): its training has diverged. Give weights from "
+            "before that."
+        )
     network.load_state_dict(state, strict=False)
     return frozenset(set(own) - set(state))

@@ -61,6 +61,16 @@ def test_cut_that_needs_a_missing_weight_is_refused(tmp_path):
         build_head(backbone, cuts["conv4"])
 
 
+@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
+def test_weights_of_a_diverged_training_are_refused(tmp_path, broken):
+    state = SmallCNN().state_dict()
+    name = next(k for k in state if k.startswith("features.") and k.endswith("weight"))
+    state[name] = state[name].clone()
+    state[name][0, 0, 0, 0] = broken
+    with pytest.raises(NetworkError, match=rf"must be finite, but in bad.pth .*'{name}' holds NaN"):
+        load_backbone("small_cnn", save(state, tmp_path / "bad.pth"))
+
+
 def test_weights_of_another_network_are_refused(tmp_path):
     state = SmallCNN(n_classes=3).state_dict()
     with pytest.raises(NetworkError, match=r"must fit small_cnn.*classifier.*shape \(3,"):
