@@ -21,6 +21,7 @@ from privynet_opt.characterization.plan import plan, spread_topologies
 from privynet_opt.characterization.side_attack import DOUBLED, N_TOPOLOGIES, SideAttack
 from privynet_opt.characterization.study_inputs import SPLIT_SEED, StudyInputs
 from privynet_opt.characterization.table_files import check_cuts, copy_study_file, write_table
+from privynet_opt.datasets.image_set import ImageSet
 from privynet_opt.datasets.load import kind_of, load_images
 from privynet_opt.errors import DataError, StudyError
 from privynet_opt.networks.device import checked_device
@@ -110,7 +111,7 @@ def characterize(
     wanted = plan(spec, cuts, fidelities, n_trained)
     attacks = [DOUBLED] if double_capacity else []
     if attacker_data is not None:
-        attacks.append(_other_images(spec, attacker_data, skip_bad))
+        attacks.append(_other_images(spec, attacker_data, skip_bad, inputs.splits.score))
     attacked = spread_topologies(spec, cuts, n_trained, N_TOPOLOGIES if attacks else 0)
     for topology in attacked:  # what they are compared with
         pair = (topology, "standard")
@@ -175,7 +176,7 @@ def _extensions(table: Path) -> dict[str, Any]:
     return {"extensions": kept} if kept else {}
 
 
-def _other_images(spec: StudySpec, data: Path, skip_bad: bool) -> SideAttack:
+def _other_images(spec: StudySpec, data: Path, skip_bad: bool, score: ImageSet) -> SideAttack:
     """Return an attacker with images of another kind, as many as the others have."""
     option = "--attacker-data"
     images, _ = load_images(kind_of(data, option), data, spec.data.image_size, (), skip_bad, option)
@@ -188,6 +189,11 @@ def _other_images(spec: StudySpec, data: Path, skip_bad: bool) -> SideAttack:
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(SPLIT_SEED))
     theirs = images.take(order[:wanted])
     theirs.check_attackable(option)
+    if n_copies := theirs.n_copies_of(score):
+        raise DataError(
+            f"`{option}` must have none of the images that are scored, but {n_copies:,} of those "
+            f"in {data} are, pixel for pixel. Remove them."
+        )
     return SideAttack(data.stem, theirs)
 
 

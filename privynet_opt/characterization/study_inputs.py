@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from privynet_opt.characterization.psnr_scale import psnr_scale
 from privynet_opt.cost import CutProfile
 from privynet_opt.datasets.image_set import Splits, split
 from privynet_opt.datasets.load import load_images
+from privynet_opt.errors import DataWarning
 from privynet_opt.networks.backbone import Backbone, check_weights, load_backbone
 from privynet_opt.networks.cuts import Cut, choose_cuts, find_cuts
 from privynet_opt.networks.profile import profile_cut
@@ -124,6 +126,9 @@ def load_splits(spec: StudySpec, data: Path | None, skip_bad: bool = False) -> S
 
     Raises:
         DataError: If the images cannot be read, are too few, or the attacker's are all the same.
+
+    Warns:
+        DataWarning: If a scored image also trains the attacker or the cloud network.
     """
     train, test = load_images(
         spec.data.name, data, spec.data.image_size, spec.data.classes, skip_bad
@@ -133,4 +138,17 @@ def load_splits(spec: StudySpec, data: Path | None, skip_bad: bool = False) -> S
         train, test, settings.n_cloud, settings.n_attacker, settings.n_score, SPLIT_SEED
     )
     divided.attacker.check_attackable("--data")
+    _warn_of_copies(divided)
     return replace(divided, mirrorable=spec.data.mirrorable)
+
+
+def _warn_of_copies(splits: Splits) -> None:
+    trained_on = {"attacker": splits.attacker, "cloud network": splits.cloud}
+    for who, images in trained_on.items():
+        if n_copies := splits.score.n_copies_of(images):
+            told = (
+                f"{n_copies:,} of the {len(splits.score):,} scored images train the {who} as well, "
+                "pixel for pixel, and count as if it had not seen them. Remove the copies from the "
+                "images and measure again"
+            )
+            warnings.warn(told, DataWarning, stacklevel=2)

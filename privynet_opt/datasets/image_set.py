@@ -81,6 +81,15 @@ class ImageSet:
                 "attacker are all the same. Check the files."
             )
 
+    def n_copies_of(self, other: ImageSet) -> int:
+        """Return how many of these images another set has too, pixel for pixel.
+
+        Args:
+            other: Images of the same size.
+        """
+        known = {hash(image.numpy().tobytes()) for image in other.images}
+        return sum(hash(image.numpy().tobytes()) in known for image in self.images)
+
     def sha256(self) -> str:
         """Return a hash over pixels and labels."""
         digest = hashlib.sha256(self.images.contiguous().numpy().tobytes())
@@ -119,7 +128,7 @@ def split(
         seed: Seed of the draw.
 
     Returns:
-        The three sets; no image is in two of them.
+        The three sets; no position is in two of them.
 
     Raises:
         DataError: If there are fewer images than asked for.
