@@ -16,6 +16,7 @@ from privynet_opt.attacks.decoder import Decoder
 from privynet_opt.attacks.folded_decoder import fold
 from privynet_opt.batches import joined
 from privynet_opt.networks.cloud import LABEL_SMOOTHING
+from privynet_opt.networks.mirroring import MirroredPairs
 from privynet_opt.networks.precision import mixed_precision
 from privynet_opt.networks.training import TrainingRecipe, train
 
@@ -46,7 +47,7 @@ def adapt_decoder(
     """
     subset = networks.coordinates.solve(kept)
     decoder = fold(networks.decoder, subset.explained)
-    return _tune_decoder(networks, decoder, subset, attacker, recipe, seed)
+    return _tune_decoder(networks, decoder, subset, attacker, None, recipe, seed)
 
 
 def _tune_decoder(
@@ -54,18 +55,21 @@ def _tune_decoder(
     decoder: Decoder,
     subset: SubsetCoordinates,
     attacker: tuple[Tensor, Tensor],
+    mirrored: Tensor | None,
     recipe: TrainingRecipe,
     seed: int,
 ) -> AmortisedNetworks:
-    seen, linear = _coordinates(subset, attacker[0])
+    features, images = attacker
+    flipped = None if mirrored is None else (*_coordinates(subset, mirrored), images.flip(-1))
+    pairs = MirroredPairs((*_coordinates(subset, features), images), flipped, seed)
 
     def loss(network: nn.Module, positions: Tensor) -> Tensor:
-        explained = subset.explained.expand(len(positions), -1)
+        seen, linear, truth = pairs.pick(positions, network.training)
         with mixed_precision(seen.device):
-            recovered = network(seen[positions].float(), linear[positions], explained)
-        return functional.mse_loss(recovered, attacker[1][positions].float())
+            recovered = network(seen, linear, subset.explained.expand(len(seen), -1))
+        return functional.mse_loss(recovered, truth)
 
-    (epochs,) = train(decoder, loss, len(seen), recipe, seed, keep_start=True)
+    (epochs,) = train(decoder, loss, len(images), recipe, seed, keep_start=True)
     return replace(networks, decoder=decoder, seed=seed, epochs=(epochs, networks.epochs[1]))
 
 
@@ -76,6 +80,7 @@ def fine_tune(
     cloud: tuple[Tensor, Tensor],
     recipes: tuple[TrainingRecipe, TrainingRecipe],
     seed: int,
+    mirrored: tuple[Tensor, Tensor] | None = None,
 ) -> AmortisedNetworks:
     """Train copies of a cut's networks on one subset of its channels.
 
@@ -86,27 +91,32 @@ def fine_tune(
         cloud: Features of those channels and labels.
         recipes: Length and speed of decoder and cloud network.
         seed: Seed of the order of images.
+        mirrored: Features of the attacker's and of the cloud's mirrored images, to train on those
+            as well.
 
     Returns:
         Networks that are good for this subset alone, and the epochs they were trained here.
     """
     subset = networks.coordinates.solve(kept)
+    flipped, also_heard = mirrored or (None, None)
     decoder = copy.deepcopy(networks.decoder)
-    adapted = _tune_decoder(networks, decoder, subset, attacker, recipes[0], seed)
+    adapted = _tune_decoder(networks, decoder, subset, attacker, flipped, recipes[0], seed)
     network = copy.deepcopy(networks.cloud)
-    heard, _ = _coordinates(subset, cloud[0])
+    features, labels = cloud
+    turned = None if also_heard is None else _coordinates(subset, also_heard)[:1]
+    pairs = MirroredPairs(_coordinates(subset, features)[:1], turned, seed)
 
     def loss(network: nn.Module, positions: Tensor) -> Tensor:
-        explained = subset.explained.expand(len(positions), -1)
+        (heard,) = pairs.pick(positions, network.training)
         with mixed_precision(heard.device):
-            scores = network(heard[positions].float(), explained)
+            scores = network(heard, subset.explained.expand(len(heard), -1))
         smoothing = LABEL_SMOOTHING if network.training else 0.0
         return functional.cross_entropy(
-            scores.float(), cloud[1][positions], label_smoothing=smoothing
+            scores.float(), labels[positions], label_smoothing=smoothing
         )
 
     torch.manual_seed(seed)  # dropout
-    (epochs,) = train(network, loss, len(heard), recipes[1], seed, keep_start=True)
+    (epochs,) = train(network, loss, len(labels), recipes[1], seed, keep_start=True)
     return replace(adapted, cloud=network, epochs=(adapted.epochs[0], epochs))
 
 

@@ -139,7 +139,10 @@ def attack_and_learn_from(
     recipe = TRAINED["amortised"][fidelity]
     attacker = attacker_set(bank, kept, recipe.max_images)
     cloud = _cloud_set(bank, kept, recipe.max_images)
-    own = fine_tune(start, kept, attacker, cloud, (recipe.decoder, recipe.cloud), seed)
+    mirrored = None
+    if mirrors(bank, fidelity):
+        mirrored = (bank.mirrored("attacker", kept), bank.mirrored("cloud", kept))
+    own = fine_tune(start, kept, attacker, cloud, (recipe.decoder, recipe.cloud), seed, mirrored)
     linear, recovered, scores = own.score(kept, bank.score_features[:, list(kept)])
     correct = scores.argmax(1) == bank.score_labels
     return (linear, recovered, own.epochs[0]), (correct, own.epochs[1])

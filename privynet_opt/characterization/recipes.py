@@ -51,8 +51,8 @@ FROM_SCRATCH = {
 with 16 filters of 10,000 images a cycle of 40 epochs recovered no more (16.78, not 16.81 dB)."""
 
 MIRRORING = frozenset({"full"})
-"""Fidelities whose networks, from scratch, see their training images mirrored as well, if these are
-mirrorable: at conv6 with 16 filters worth 0.35 dB and 6 points of accuracy after 20 epochs."""
+"""Fidelities whose networks see their training images mirrored as well, if these are mirrorable:
+from scratch, at conv6 with 16 filters, worth 0.35 dB and 6 points of accuracy after 20 epochs."""
 
 FROM_AMORTISED = {
     "standard": TrainedFidelity(
@@ -185,8 +185,8 @@ def describe(fidelity: str, start: str = "scratch", mirrorable: bool = True) -> 
         trained["start"] = start
     else:
         trained["ridge_to_start_from"] = [ridge.FEW_TO_START_FROM, ridge.STARTING_PENALTY]
-        if fidelity in MIRRORING and mirrorable:
-            trained["mirrored"] = True
+    if fidelity in MIRRORING and mirrorable:
+        trained["mirrored"] = True
     return {**_closed_form(), **trained, **_architecture()}
 
 

@@ -50,7 +50,7 @@ def add_to(commands: Commands) -> None:
         choices=STARTS,
         default=STARTS[0],
         help="where the networks of standard and full start: from scratch, or from the cut's "
-        "amortised networks, which takes fewer epochs (scratch)",
+        "amortised networks, which takes fewer epochs at standard (scratch)",
     )
     add(
         "--attacker-data",

@@ -98,6 +98,20 @@ def test_networks_that_start_from_amortised_ones_end_the_same_whatever_was_drawn
     assert torch.equal(*found)
 
 
+def test_networks_that_start_from_amortised_ones_learn_from_mirrored_images_too(seen):
+    features, images, labels = seen
+    start, kept = untrained(seen), [1, 3]
+    own, longer = features[:, kept], replace(RECIPE, max_epochs=12, patience=12)
+    data = (own, images), (own, labels)
+    twice, turned = (
+        fine_tune(start, kept, *data, (longer, RECIPE), seed=5, mirrored=mirrored)
+        for mirrored in ((own, own), (own.flip(-1), own.flip(-1)))
+    )
+    for part in ("decoder", "cloud"):
+        of_one, of_both = (getattr(n, part).state_dict() for n in (twice, turned))
+        assert any(not torch.equal(of_one[name], of_both[name]) for name in of_one)
+
+
 def test_tuning_starts_from_what_the_cuts_decoder_recovers_of_the_subset(seen, monkeypatch):
     features, images, _ = seen
     start, kept = untrained(seen), [1, 3]

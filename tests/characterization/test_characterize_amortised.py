@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from dataclasses import replace
@@ -14,12 +15,15 @@ from digits_study import N_SCREENED, STUDY
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from privynet_opt.characterization import job, measure, recipes, subset_search
+from privynet_opt.attacks.amortised import AmortisedNetworks
+from privynet_opt.attacks.coordinates import CutCoordinates
+from privynet_opt.characterization import job, measure, own_networks, recipes, subset_search
 from privynet_opt.characterization.audit import audit_table
 from privynet_opt.characterization.characterize import characterize
 from privynet_opt.characterization.schema import KEY
 from privynet_opt.characterization.table import load_table
 from privynet_opt.errors import StudyError, TableError
+from privynet_opt.selection import kept_channels
 from privynet_opt.study_spec import load_study
 from privynet_opt.topology import LocalTopology
 
@@ -69,6 +73,35 @@ def test_trained_networks_that_start_amortised_are_better_and_never_mixed_with_o
     assert table.sidecar["fidelities"]["standard"]["start"] == "amortised"
     with pytest.raises(TableError, match="the same recipes"):
         characterize(*arguments, fidelities=("standard",), n_trained=1)
+
+
+@pytest.mark.parametrize("mirrorable", [True, False])
+def test_full_learns_from_mirrored_images_from_amortised_networks_too(
+    conv1_bank, mirrorable, monkeypatch
+):
+    source = copy.copy(conv1_bank.source)
+    source.splits = replace(source.splits, mirrorable=mirrorable)
+    bank, topology = replace(conv1_bank, source=source), LocalTopology("conv1", 2, "magnitude", 0)
+    start = AmortisedNetworks.untrained(CutCoordinates.of(bank.ridge), 8, 10, seed=1)
+    given = {}
+
+    def watched(*arguments):
+        given[fidelity] = arguments[-1]
+        return start
+
+    monkeypatch.setattr(own_networks, "fine_tune", watched)
+    for fidelity in ("standard", "full"):
+        measure.measure_trained(bank, topology, fidelity, 1, start)
+        assert ("mirrored" in recipes.describe(fidelity, "amortised", mirrorable)) == bool(
+            given[fidelity]
+        )
+    assert given["standard"] is None
+    assert bool(given["full"]) == mirrorable
+    if mirrorable:
+        (seen, heard), kept = given["full"], list(kept_channels(topology, bank.statistics))
+        expected = bank.mirrored("attacker", kept), bank.mirrored("cloud", kept)
+        assert torch.equal(seen, expected[0])
+        assert torch.equal(heard, expected[1])
 
 
 def test_secrecy_of_the_channels_does_not_survive_a_guess_from_their_statistics(amortised):
