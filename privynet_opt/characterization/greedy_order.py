@@ -17,7 +17,7 @@ from torch import Tensor
 from privynet_opt.attacks import linear_classifier
 from privynet_opt.attacks.linear_classifier import LinearClassifier
 from privynet_opt.attacks.neighbourhoods import CELLS
-from privynet_opt.attacks.ridge import CONSTANT_PENALTY, RIDGE, RidgeAttacker
+from privynet_opt.attacks.ridge import CONSTANT_PENALTY, RidgeAttacker
 
 FLOOR_SHARE = 0.5
 """Keeps channels that say nothing and leak nothing from being first. At conv6 of VGG16 0.1 to 1 are
@@ -131,4 +131,4 @@ def _without_constant(ridge: RidgeAttacker) -> ForwardSelection:
     share = ridge.gram[-1:, :-1] / constant
     gram = ridge.gram[:-1, :-1] - ridge.gram[:-1, -1:] @ share
     cross = ridge.cross[:-1] - share.mT @ ridge.cross[-1:]
-    return ForwardSelection(gram, cross, CELLS, RIDGE)
+    return ForwardSelection(gram, cross, CELLS, ridge.penalty(len(gram) // CELLS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,7 +43,8 @@ def label_power(classifier: LinearClassifier, kept: list[int]) -> float:
 def squared_error(ridge: RidgeAttacker, kept: list[int]) -> float:
     if not kept:
         return float(ridge.pixel_power.sum())
-    explained = (ridge.solve(kept, ridge.cross) * ridge.cross[ridge.rows(kept)]).sum()
+    solution = ridge.solve(kept, ridge.cross, ridge.penalty(CHANNELS))
+    explained = (solution * ridge.cross[ridge.rows(kept)]).sum()
     return float(ridge.pixel_power.sum() - explained)
 
 
@@ -67,6 +69,19 @@ def test_order_is_that_of_fits_solved_anew(closed_forms):
     order = greedy_order(*closed_forms)
     assert order.tolist() == brute_force(*closed_forms)
     assert order.tolist() != sorted(order)
+
+
+def test_leaks_of_few_images_are_those_of_a_fit_that_does_not_follow_them_too_closely():
+    generator = torch.Generator().manual_seed(4)
+    images = torch.rand(6, 3, 8, 8, generator=generator)
+    features = torch.randn(6, CHANNELS, 4, 4, generator=generator)
+    ridge = RidgeAttacker.fit([(features, images)], images.mean(0))
+    classifier = LinearClassifier.fit([(pool_features(features), torch.arange(6) % 3)], N_CLASSES)
+    assert ridge.penalty(CHANNELS) > 0.5
+    order = greedy_order(ridge, classifier).tolist()
+    assert order == brute_force(ridge, classifier)
+    as_if_many = replace(ridge, samples=1_000_000)
+    assert order != greedy_order(as_if_many, classifier).tolist()
 
 
 def test_a_channel_that_says_nothing_comes_last_though_it_leaks_nothing(closed_forms):
