@@ -136,17 +136,19 @@ def train_decoders(
     make = partial(Decoder, grid=features.shape[-1], image_size=images.shape[-1], capacity=capacity)
     stack = Stack(make, kept, seed, features.device)
 
-    def known(features: Tensor, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def known(features: Tensor, images: Tensor) -> tuple[Tensor, ...]:
+        if receives is not None:  # what arrives is recovered linearly each time it is shown
+            return features, images
         linear = [r.reconstruct_all(features, own) for r, own in zip(ridges, kept, strict=True)]
-        return features, torch.cat(linear, 1), images
+        return features, images, torch.cat(linear, 1)
 
     flipped = None if mirrored is None else known(mirrored, images.flip(-1))
     pairs = MirroredPairs(known(features, images), flipped, seed)
 
     def losses(network: nn.Module, positions: Tensor) -> Tensor:
-        seen, linear, truth = pairs.pick(positions, network.training)
+        seen, truth, *recovered_linearly = pairs.pick(positions, network.training)
         if receives is None:
-            shown = stack.side_by_side(seen)
+            shown, (linear,) = stack.side_by_side(seen), recovered_linearly
         else:
             views = [
                 receive(seen[:, list(own)]) for receive, own in zip(receives, kept, strict=True)
@@ -180,6 +182,7 @@ def reconstruct(decoder: Decoder, ridge: LinearDecoder, features: Tensor) -> Ten
     parts = []
     for batch in torch.split(features, 256):
         seen = batch.float()
+        linear = ridge.reconstruct(seen)
         with mixed_precision(features.device):
-            parts.append(decoder(seen, ridge.reconstruct(seen)))
+            parts.append(decoder(seen, linear))
     return torch.cat(parts)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from privynet_opt.attacks.decoder import train_decoders
+from privynet_opt.attacks import decoder as decoder_module
+from privynet_opt.attacks.decoder import Decoder, reconstruct, train_decoders
 from privynet_opt.attacks.ridge import RidgeAttacker
 from privynet_opt.networks.training import TrainingRecipe
 
@@ -19,3 +20,16 @@ def test_a_decoder_that_training_spoils_recovers_what_the_linear_attack_does():
     with torch.no_grad():
         linear = ridge.reconstruct(features)
         torch.testing.assert_close(decoder(features, linear), linear, rtol=0, atol=0)
+
+
+def test_what_is_recovered_linearly_is_not_rounded(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(40, 2, 4, 4, generator=generator)
+    images = torch.rand(40, 3, 8, 8, generator=generator)
+    ridge = RidgeAttacker.fit([(features, images)], images.mean(0)).decoder([0, 1])
+    untrained = Decoder(2, 4, 8).eval()  # adds nothing
+    monkeypatch.setattr(
+        decoder_module, "mixed_precision", lambda device: torch.autocast("cpu", torch.bfloat16)
+    )
+    recovered = reconstruct(untrained, ridge, features)
+    torch.testing.assert_close(recovered, ridge.reconstruct(features), rtol=0, atol=0)
