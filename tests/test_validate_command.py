@@ -220,7 +220,7 @@ def test_fresh_networks_measure_the_digits_as_the_first_ones_did(tmp_path: Path,
         file
         for file in files
         if "standard" in file.name
-        and file.name.startswith(first if "label_aware" in file.parts else second)
+        and file.name.startswith(first if fresh.LABEL_AWARE in file.parts else second)
     }
     assert len(lost) == 2
     for file in lost:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from privynet_opt.attacks.class_means import PSEUDO_ROWS
 from privynet_opt.characterization.bank import build_bank
 from privynet_opt.characterization.feature_source import FeatureSource
 from privynet_opt.characterization.gallery import Gallery
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-LABEL_AWARE = "label_aware"
-"""Folder of what an attacker who knows the labels recovers, beside the other measurements."""
+LABEL_AWARE = f"label_aware_{PSEUDO_ROWS:g}"
+"""Folder of what an attacker who knows the labels recovers, beside the other measurements; of
+another recipe of his, another folder."""
 
 
 @dataclass(frozen=True)
