@@ -209,6 +209,7 @@ def _closed_form() -> dict[str, Any]:
     return {
         "ridge_neighbourhood": neighbourhoods.NEIGHBOURHOOD,
         "ridge_penalty": ridge.RIDGE,
+        "ridge_fewest_samples": ridge.FEWEST_SAMPLES,
         "classifier_regions": linear_classifier.REGIONS,
         "classifier_penalty": linear_classifier.RIDGE,
         "gram_min_images": SCREEN_MIN_IMAGES,

@@ -122,8 +122,8 @@ def test_the_penalty_grows_only_where_samples_are_few(attacker):
 
 
 def test_a_decoder_starts_from_a_larger_penalty_where_samples_are_few(attacker):
-    some = replace(attacker, samples=400)
-    assert [some.starting_penalty(k) for k in (1, 2, 3)] == [RIDGE, RIDGE, pytest.approx(0.28)]
+    some = replace(attacker, samples=2_000)
+    assert [some.starting_penalty(k) for k in (1, 2, 3)] == [RIDGE, RIDGE, pytest.approx(0.056)]
     assert some.penalty(3) == RIDGE
     larger = attacker.decoder([0, 1], penalty=some.starting_penalty(3))
     assert larger.weight.norm() < attacker.decoder([0, 1]).weight.norm()
