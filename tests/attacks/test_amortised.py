@@ -98,8 +98,11 @@ def test_networks_that_start_from_amortised_ones_end_the_same_whatever_was_drawn
     assert torch.equal(*found)
 
 
-def test_networks_that_start_from_amortised_ones_learn_from_mirrored_images_too(seen):
+def test_networks_that_start_from_amortised_ones_learn_from_mirrored_images_too(seen, monkeypatch):
     features, images, labels = seen
+    images, shown = images * torch.linspace(0, 1, SIZE), []
+    pairs = fine_tuning.MirroredPairs
+    monkeypatch.setattr(fine_tuning, "MirroredPairs", lambda *a: shown.append(a[1]) or pairs(*a))
     start, kept = untrained(seen), [1, 3]
     own, longer = features[:, kept], replace(RECIPE, max_epochs=12, patience=12)
     data = (own, images), (own, labels)
@@ -110,6 +113,7 @@ def test_networks_that_start_from_amortised_ones_learn_from_mirrored_images_too(
     for part in ("decoder", "cloud"):
         of_one, of_both = (getattr(n, part).state_dict() for n in (twice, turned))
         assert any(not torch.equal(of_one[name], of_both[name]) for name in of_one)
+    assert torch.equal(shown[0][-1], images.flip(-1))
 
 
 def test_tuning_starts_from_what_the_cuts_decoder_recovers_of_the_subset(seen, monkeypatch):
