@@ -28,8 +28,8 @@ FEWEST_SAMPLES = 4.5
 On CIFAR-10 with 100 to 1,000 images (VGG16, five cuts, 16 to 512 filters) that was within 0.2 dB of
 the best of seven penalties everywhere; `RIDGE` was up to 3.5 dB weaker than that, and 2.9 dB worse
 than the mean image. With more samples `RIDGE` still lost up to 0.4 dB, but the shipped tables, of
-4.7 samples or more, were measured with it (and 1.3 of 43 dB at conv1, all 64 filters, where the
-image is given away)."""
+4.7 samples or more, were measured with it (and 1.3 of 43 dB of 200 images at conv1, all 64 filters,
+where the image is given away)."""
 
 FEW_TO_START_FROM = 100.0
 STARTING_PENALTY = 4.0
